@@ -1,0 +1,27 @@
+//! Change data capture from PostgreSQL: from the replication socket to encoded records.
+//!
+//! The rooms, in the order in which a row passes them:
+//!
+//! 1. `wire`: one connection to a server: log-in, queries, COPY, the replication stream and its feedback.
+//! 2. `pgoutput`: what the stream says: borrowed messages, the assembly of in-progress transactions.
+//! 3. [`schema`]: what the catalog says about a relation; [`row`]: a row's column values, borrowed.
+//! 4. `types`: a column's text form to a Kafka Connect value.
+//! 5. `envelope`: Debezium's key, envelope and tombstone, by a plan compiled once a relation.
+//! 6. [`batch`]: encoded records in one arena, on their way to a [`seam::Sink`].
+//! 7. `engine`: the loop that ties them together: budget, acknowledgement, restart.
+//! 8. `offset`: where positions are kept.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod connect;
+pub mod error;
+pub mod lsn;
+pub mod position;
+pub mod row;
+pub mod schema;
+pub mod seam;
+
+pub use batch::{Batch, Record, RecordHead, Topic};
+pub use error::{Error, ErrorKind, Remedy};
+pub use lsn::Lsn;
+pub use position::{Checkpoint, Position, SnapshotProgress};
