@@ -9,13 +9,14 @@
 //! 5. `envelope`: Debezium's key, envelope and tombstone, by a plan compiled once a relation.
 //! 6. [`batch`]: encoded records in one arena, on their way to a [`seam::Sink`].
 //! 7. `engine`: the loop that ties them together: budget, acknowledgement, restart.
-//! 8. `offset`: where positions are kept.
+//! 8. [`offset`]: where positions are kept.
 #![forbid(unsafe_code)]
 
 pub mod batch;
 pub mod connect;
 pub mod error;
 pub mod lsn;
+pub mod offset;
 pub mod position;
 pub mod row;
 pub mod schema;
