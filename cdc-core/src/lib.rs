@@ -3,7 +3,7 @@
 //! The rooms, in the order in which a row passes them:
 //!
 //! 1. `wire`: one connection to a server: log-in, queries, COPY, the replication stream and its feedback.
-//! 2. `pgoutput`: what the stream says: borrowed messages, the assembly of in-progress transactions.
+//! 2. [`pgoutput`]: what the stream says: borrowed messages, the assembly of in-progress transactions.
 //! 3. [`schema`]: what the catalog says about a relation; [`row`]: a row's column values, borrowed.
 //! 4. `types`: a column's text form to a Kafka Connect value.
 //! 5. `envelope`: Debezium's key, envelope and tombstone, by a plan compiled once a relation.
@@ -17,10 +17,13 @@ pub mod connect;
 pub mod error;
 pub mod lsn;
 pub mod offset;
+pub mod pgoutput;
 pub mod position;
 pub mod row;
 pub mod schema;
 pub mod seam;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
 
 pub use batch::{Batch, Record, RecordHead, Topic};
 pub use error::{Error, ErrorKind, Remedy};
