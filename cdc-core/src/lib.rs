@@ -15,6 +15,7 @@
 pub mod batch;
 pub mod connect;
 pub mod error;
+pub mod json;
 pub mod lsn;
 pub mod offset;
 pub mod pgoutput;
