@@ -1,0 +1,4 @@
+//! The commands, one module each: its arguments, and a `run` that the program calls.
+
+pub mod schema;
+pub mod validate;

@@ -1,0 +1,373 @@
+//! [`Config`] to [`Validated`]: every rule that the types alone do not hold.
+
+use regex::RegexBuilder;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::output::KafkaOffsets;
+use super::{
+    Config, Delivery, FilterConfig, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
+    SourceConfig, secret,
+};
+
+/// A configuration that holds together: the only form the program runs with.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// Name of the pipeline.
+    pub name: String,
+    /// Which stages run.
+    pub stages: Stages,
+    /// The source, when a stage reads from one.
+    pub source: Option<Source>,
+    /// Output without Kafka and index.
+    pub output: Option<OutputConfig>,
+    /// Where positions are kept.
+    pub offsets: OffsetsConfig,
+    /// HTTP endpoints.
+    pub http: Option<HttpConfig>,
+    /// Logging.
+    pub log: LogConfig,
+}
+
+/// The source, validated.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The section.
+    pub config: SourceConfig,
+    /// The connection as libpq's words or URL, password included.
+    pub conninfo: SecretString,
+}
+
+/// Which stages run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stages {
+    /// PostgreSQL to standard output or a file.
+    SourceToOutput,
+}
+
+impl Validated {
+    /// Checks a configuration and reads the files that hold its secrets.
+    ///
+    /// # Errors
+    /// With every fault found.
+    pub fn new(config: Config) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        check_name(&config.name, &mut problems);
+        if config.delivery == Delivery::ExactlyOnce {
+            problems.push(Problem::new(
+                "delivery",
+                "exactly_once is not available yet: use at_least_once and let consumers drop repeats by position",
+            ));
+        }
+        let stages = keep(stages(&config), &mut problems);
+        let offsets = keep(offsets(&config), &mut problems);
+        let source = config.source.and_then(|s| source(s, &mut problems));
+        match (stages, offsets) {
+            (Some(stages), Some(offsets)) if problems.is_empty() => Ok(Self {
+                name: config.name,
+                stages,
+                source,
+                output: config.output,
+                offsets,
+                http: config.http,
+                log: config.log,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|p| problems.push(p)).ok()
+}
+
+fn check_name(name: &str, problems: &mut Vec<Problem>) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if name.is_empty() || name.len() > 200 || !name.bytes().all(plain) {
+        problems.push(Problem::new(
+            "name",
+            "must be 1 to 200 letters, digits, dots, underscores or hyphens",
+        ));
+    }
+}
+
+fn stages(config: &Config) -> Result<Stages, Problem> {
+    match (&config.source, &config.output) {
+        (Some(_), Some(_)) => Ok(Stages::SourceToOutput),
+        (Some(_), None) => Err(Problem::new(
+            "source",
+            "nothing receives its changes: add `kafka`, `index` or `output`",
+        )),
+        (None, _) => Err(Problem::new("", "there is no `source`: add one")),
+    }
+}
+
+fn offsets(config: &Config) -> Result<OffsetsConfig, Problem> {
+    match (&config.offsets, &config.output) {
+        (Some(OffsetsConfig::Kafka(_)), _) => Err(Problem::new(
+            "offsets",
+            "`type: kafka` needs the `kafka` section: add it, or keep offsets in a file or a table",
+        )),
+        (Some(chosen), _) => Ok(chosen.clone()),
+        (None, Some(OutputConfig::Stdout | OutputConfig::Null)) => Ok(OffsetsConfig::Memory),
+        (None, None) => Ok(OffsetsConfig::Kafka(KafkaOffsets::default())),
+        (None, Some(OutputConfig::Ndjson(_))) => Err(Problem::new(
+            "offsets",
+            "say where positions are kept: `offsets: {type: file, path: …}` or `{type: postgres}`",
+        )),
+    }
+}
+
+fn source(config: SourceConfig, problems: &mut Vec<Problem>) -> Option<Source> {
+    check_slot(&config, problems);
+    if config.publication.name.is_empty() || config.publication.name.len() > 63 {
+        problems.push(Problem::new("source.publication.name", "must be 1 to 63 bytes"));
+    }
+    let filters = [
+        ("source.tables", &config.tables),
+        ("source.schemas", &config.schemas),
+        ("source.columns", &config.columns),
+        ("source.messages", &config.messages),
+    ];
+    for (path, filter) in filters {
+        check_filter(path, filter, problems);
+    }
+    check_patterns("source.snapshot.include", &config.snapshot.include, problems);
+    for table in config.snapshot.overrides.keys() {
+        if !table.contains('.') {
+            problems.push(Problem::new(
+                format!("source.snapshot.overrides.{table}"),
+                "must name a table as schema.table",
+            ));
+        }
+    }
+    check_numbers(&config, problems);
+    let conninfo = keep(conninfo(&config), problems)?;
+    Some(Source { config, conninfo })
+}
+
+fn check_slot(config: &SourceConfig, problems: &mut Vec<Problem>) {
+    let slot = &config.slot;
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if slot.name.is_empty() || slot.name.len() > 63 || !slot.name.bytes().all(legal) {
+        problems.push(Problem::new(
+            "source.slot.name",
+            "must be 1 to 63 lower-case letters, digits or underscores",
+        ));
+    }
+    if slot.temporary && slot.failover {
+        problems.push(Problem::new(
+            "source.slot.failover",
+            "a temporary slot cannot be a failover slot: set one of the two to false",
+        ));
+    }
+    if slot.temporary && !slot.create {
+        problems.push(Problem::new(
+            "source.slot.create",
+            "a temporary slot must be created at each start: set `create: true`",
+        ));
+    }
+}
+
+fn check_numbers(config: &SourceConfig, problems: &mut Vec<Problem>) {
+    let rules = [
+        (config.port == Some(0), "source.port", "must be 1 to 65535"),
+        (
+            !(1..=64).contains(&config.snapshot.max_threads),
+            "source.snapshot.max_threads",
+            "must be 1 to 64",
+        ),
+        (
+            config.memory.0.as_u64() < 1 << 20,
+            "source.memory",
+            "must be at least 1MiB",
+        ),
+        (
+            config.streaming.memory.as_u64() < 64 << 10,
+            "source.streaming.memory",
+            "must be at least 64KiB",
+        ),
+        (
+            config.streaming.status_interval.is_zero(),
+            "source.streaming.status_interval",
+            "must be longer than zero",
+        ),
+        (
+            config.retry.initial.is_zero(),
+            "source.retry.initial",
+            "must be longer than zero",
+        ),
+        (
+            config.retry.max < config.retry.initial,
+            "source.retry.max",
+            "must not be shorter than `initial`",
+        ),
+    ];
+    problems.extend(
+        rules
+            .into_iter()
+            .filter(|r| r.0)
+            .map(|(_, path, text)| Problem::new(path, text)),
+    );
+}
+
+fn check_filter(path: &str, filter: &FilterConfig, problems: &mut Vec<Problem>) {
+    if !filter.include.is_empty() && !filter.exclude.is_empty() {
+        problems.push(Problem::new(
+            path,
+            "both `include` and `exclude` are given: keep one of the two",
+        ));
+    }
+    check_patterns(&format!("{path}.include"), &filter.include, problems);
+    check_patterns(&format!("{path}.exclude"), &filter.exclude, problems);
+}
+
+fn check_patterns(path: &str, patterns: &[String], problems: &mut Vec<Problem>) {
+    for (i, pattern) in patterns.iter().enumerate() {
+        let built = RegexBuilder::new(&format!("^(?:{pattern})$"))
+            .case_insensitive(true)
+            .build();
+        if let Err(e) = built {
+            let text = e.to_string();
+            let reason = text
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
+            problems.push(Problem::new(
+                format!("{path}[{i}]"),
+                format!("not a regular expression: {reason}"),
+            ));
+        }
+    }
+}
+
+fn conninfo(config: &SourceConfig) -> Result<SecretString, Problem> {
+    let password = secret::resolve(
+        "source.password",
+        config.password.as_ref(),
+        config.password_file.as_deref(),
+    )?;
+    if let Some(url) = &config.url {
+        if let Some((field, _)) = words(config).into_iter().find(|(_, v)| v.is_some()) {
+            let (key, _) = KEYS.iter().find(|(_, word)| *word == field).unwrap_or(&("", ""));
+            return Err(Problem::new(
+                format!("source.{key}"),
+                "`url` is given too: keep one of the two, or put this into the URL",
+            ));
+        }
+        return Ok(match password {
+            Some(p) => with_password(url, &p),
+            None => url.clone(),
+        });
+    }
+    let mut text = String::new();
+    for (word, value) in words(config) {
+        if let Some(value) = value {
+            push_word(&mut text, word, &value);
+        }
+    }
+    if let Some(p) = &password {
+        push_word(&mut text, "password", p.expose_secret());
+    }
+    Ok(text.into())
+}
+
+/// Keys of the section whose libpq word differs.
+const KEYS: [(&str, &str); 10] = [
+    ("host", "host"),
+    ("port", "port"),
+    ("user", "user"),
+    ("database", "dbname"),
+    ("sslmode", "sslmode"),
+    ("sslrootcert", "sslrootcert"),
+    ("sslcert", "sslcert"),
+    ("sslkey", "sslkey"),
+    ("target_session_attrs", "target_session_attrs"),
+    ("channel_binding", "channel_binding"),
+];
+
+fn words(c: &SourceConfig) -> [(&'static str, Option<String>); 10] {
+    let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
+    [
+        ("host", c.host.clone()),
+        ("port", c.port.map(|p| p.to_string())),
+        ("user", c.user.clone()),
+        ("dbname", c.database.clone()),
+        ("sslmode", c.sslmode.map(|m| m.as_str().to_owned())),
+        ("sslrootcert", c.sslrootcert.clone()),
+        ("sslcert", path(&c.sslcert)),
+        ("sslkey", path(&c.sslkey)),
+        (
+            "target_session_attrs",
+            c.target_session_attrs.map(|m| m.as_str().to_owned()),
+        ),
+        (
+            "channel_binding",
+            c.channel_binding.map(|m| m.as_str().to_owned()),
+        ),
+    ]
+}
+
+/// Appends `word='value'` in libpq's quoting.
+fn push_word(text: &mut String, word: &str, value: &str) {
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(word);
+    text.push_str("='");
+    for c in value.chars() {
+        if matches!(c, '\'' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('\'');
+}
+
+fn with_password(url: &SecretString, password: &SecretString) -> SecretString {
+    let mut text = url.expose_secret().to_owned();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str("password=");
+        for b in password.expose_secret().bytes() {
+            if b.is_ascii_alphanumeric() {
+                text.push(char::from(b));
+            } else {
+                text.push_str(&format!("%{b:02X}"));
+            }
+        }
+    } else {
+        push_word(&mut text, "password", password.expose_secret());
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_libpq_reads_them() {
+        let config = SourceConfig {
+            host: Some("/var/run/it's".into()),
+            database: Some(r"a\b".into()),
+            password: Some("p w".to_owned().into()),
+            ..SourceConfig::default()
+        };
+        let got = conninfo(&config).unwrap();
+        assert_eq!(
+            got.expose_secret(),
+            r"host='/var/run/it\'s' dbname='a\\b' password='p w'"
+        );
+    }
+
+    #[test]
+    fn a_password_is_added_to_a_url() {
+        let url: SecretString = "postgres://u@h/d?sslmode=require".to_owned().into();
+        let got = with_password(&url, &"a&b".to_owned().into());
+        assert_eq!(
+            got.expose_secret(),
+            "postgres://u@h/d?sslmode=require&password=a%26b"
+        );
+    }
+}

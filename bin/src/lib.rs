@@ -1,0 +1,6 @@
+//! What the `pgcdc` program is made of besides the crates below it: configuration, import of Debezium's properties, and
+//! the commands.
+#![forbid(unsafe_code)]
+
+pub mod cmd;
+pub mod config;

@@ -1,0 +1,154 @@
+//! What a wrong configuration is told.
+
+use std::collections::HashMap;
+
+use pgcdc::config::load::from_text;
+use pgcdc::config::{OffsetsConfig, Stages};
+use secrecy::ExposeSecret;
+
+const GOOD: &str = "\
+source:
+  host: db.example
+  database: shop
+  user: pgcdc
+  password: ${PW}
+  tables:
+    include: ['public\\..*']
+output:
+  type: stdout
+";
+
+fn env() -> HashMap<String, String> {
+    [("PW", "s3cret"), ("PORT", "x")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into()
+}
+
+fn refused(text: &str) -> String {
+    from_text("pgcdc.yaml", text, &env()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_good_file_is_taken_with_variables_and_defaults() {
+    let got = from_text("pgcdc.yaml", GOOD, &env()).unwrap();
+    assert_eq!(got.stages, Stages::SourceToOutput);
+    assert!(matches!(got.offsets, OffsetsConfig::Memory));
+    let source = got.source.unwrap();
+    assert_eq!(
+        source.conninfo.expose_secret(),
+        "host='db.example' user='pgcdc' dbname='shop' password='s3cret'"
+    );
+    assert!(source.config.streaming.in_progress);
+    assert_eq!(source.config.memory.0.as_u64(), 16 << 20);
+}
+
+#[test]
+fn unknown_key() {
+    let text = GOOD.replace("  tables:", "  tabels:");
+    assert_eq!(
+        refused(&text).split(" (known here").next().unwrap(),
+        "pgcdc.yaml:6:3: source.tabels: unknown key `tabels`; did you mean `tables`?"
+    );
+}
+
+#[test]
+fn unknown_value() {
+    let text = GOOD.replace("  tables:", "  sslmode: verify_full\n  tables:");
+    let got = refused(&text);
+    assert!(
+        got.starts_with(
+            "pgcdc.yaml:6:12: source.sslmode: unknown value `verify_full`; did you mean `verify-full`? (one of: "
+        ),
+        "{got}"
+    );
+    assert!(
+        got.ends_with("\n  |\n6 |   sslmode: verify_full\n  |            ^"),
+        "{got}"
+    );
+}
+
+#[test]
+fn wrong_type() {
+    let text = GOOD.replace("  tables:", "  port: many\n  tables:");
+    let got = refused(&text);
+    assert!(got.starts_with("pgcdc.yaml:6:9: source.port: "), "{got}");
+}
+
+#[test]
+fn wrong_value_of_a_variable_is_not_shown() {
+    let text = GOOD.replace("  tables:", "  port: ${PW}\n  tables:");
+    let got = refused(&text);
+    assert!(
+        got.starts_with("pgcdc.yaml:6:9: source.port: ") && !got.contains("s3cret"),
+        "{got}"
+    );
+}
+
+#[test]
+fn missing_key() {
+    let text = GOOD.replace("type: stdout", "path: /tmp/x");
+    assert!(refused(&text).contains("`type`"), "{}", refused(&text));
+    let got = refused("source: {}\noutput: {type: 'null'}\noffsets: {type: file}\n");
+    assert!(
+        got.starts_with("pgcdc.yaml:3:1: offsets: key `path` is missing: add it here"),
+        "{got}"
+    );
+}
+
+#[test]
+fn unset_variable() {
+    let got = refused(&GOOD.replace("${PW}", "${NOT_SET}"));
+    assert_eq!(
+        got,
+        "pgcdc.yaml:5:13: source.password: variable `NOT_SET` is not set: set it, or write `${NOT_SET:-default}`"
+    );
+    let got = refused(&GOOD.replace("${PW}", "${NOT_SET:?put it into the unit file}"));
+    assert!(got.contains("put it into the unit file"), "{got}");
+}
+
+#[test]
+fn all_faults_of_the_second_stage_come_at_once() {
+    let text = GOOD
+        .replace("include: ['public\\..*']", "include: ['a(', b]\n    exclude: [c]")
+        .replace("output:", "delivery: exactly_once\noutput:");
+    assert_eq!(
+        refused(&text),
+        "\
+pgcdc.yaml:6:3: source.tables: both `include` and `exclude` are given: keep one of the two
+  |
+6 |   tables:
+  |   ^
+
+pgcdc.yaml:7:15: source.tables.include[0]: not a regular expression: unclosed group
+  |
+7 |     include: ['a(', b]
+  |               ^
+
+pgcdc.yaml:9:1: delivery: exactly_once is not available yet: use at_least_once and let consumers drop repeats by position
+  |
+9 | delivery: exactly_once
+  | ^"
+    );
+}
+
+#[test]
+fn a_line_with_a_secret_is_not_shown() {
+    let got = refused(&GOOD.replace("  password: ${PW}", "  password: hunter2\n  password_file: /x"));
+    assert!(
+        got.starts_with("pgcdc.yaml:6:3: source.password_file: `source.password` is given too"),
+        "{got}"
+    );
+    assert!(!got.contains("hunter2") && !got.contains(" | "), "{got}");
+}
+
+#[test]
+fn nothing_to_write_to() {
+    let got = refused("source: {host: h}\n");
+    assert!(got.contains("nothing receives its changes"), "{got}");
+}
+
+#[test]
+fn a_url_excludes_the_single_fields() {
+    let got = refused(&GOOD.replace("  host: db.example", "  url: postgres://h/d\n  host: db.example"));
+    assert!(got.contains("source.host: `url` is given too"), "{got}");
+}
