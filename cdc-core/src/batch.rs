@@ -20,10 +20,12 @@ pub struct RecordHead {
     pub partition: Option<i32>,
     /// Timestamp in milliseconds since 1970-01-01 UTC, or none for the broker's or producer's clock.
     pub timestamp_ms: Option<i64>,
-    /// Position of the row that the record comes from.
+    /// Position of the row that the record comes from. A record consumed from Kafka has none: its `commit_lsn` is zero, and
+    /// `seq` is its offset in the partition.
     pub position: Position,
     /// Version for last-writer-wins sinks: never falls along the stream, rises from one transaction to the next.
-    /// It is the end of the last commit before the row's transaction (the snapshot's LSN for snapshot rows).
+    /// It is the end of the last commit before the row's transaction (the snapshot's LSN for snapshot rows); zero when not
+    /// known, as for records consumed from Kafka: sinks then look into the record.
     pub version_lsn: crate::Lsn,
 }
 

@@ -1,0 +1,213 @@
+//! Requests to one cluster: hosts in turn, those that fail left out for a while; authentication; compression.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cdc_core::{Error, ErrorKind};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+
+use crate::backoff::Backoff;
+use crate::config::IndexConfig;
+use crate::{secret, tls};
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+}
+
+/// Sends requests to the hosts of one cluster in turn.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    hosts: Vec<Host>,
+    turn: AtomicUsize,
+    gzip: bool,
+}
+
+#[derive(Debug)]
+struct Host {
+    url: Url,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug)]
+struct Health {
+    backoff: Backoff,
+    /// Left out until then.
+    until: Option<Instant>,
+}
+
+/// Bodies below this gain nothing by compression.
+const LEAST_COMPRESSED: usize = 4096;
+
+impl Client {
+    /// Reads secrets and certificates and sets up the connections; connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] or [`ErrorKind::Tls`] that names the option.
+    pub(crate) fn new(config: &IndexConfig) -> Result<Self, Error> {
+        let urls = config.parsed_urls()?;
+        let secure = urls.iter().any(|u| u.scheme() == "https");
+        let mut headers = HeaderMap::new();
+        if let Some(auth) = &config.auth {
+            headers.insert(AUTHORIZATION, secret::authorization(auth)?);
+        }
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::client_config(&config.tls, secure)?)
+            .default_headers(headers)
+            .http1_only()
+            .gzip(false)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .timeout(Duration::from_millis(config.request_timeout_ms))
+            .tcp_nodelay(true)
+            .user_agent(concat!("pgcdc/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Config, "cannot set up the HTTP client").with_source(e))?;
+        let host = |url| Host {
+            url,
+            health: Mutex::new(Health {
+                backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)),
+                until: None,
+            }),
+        };
+        Ok(Self {
+            http,
+            hosts: urls.into_iter().map(host).collect(),
+            turn: AtomicUsize::new(0),
+            gzip: config.gzip,
+        })
+    }
+
+    /// Sends one request to the next host that is not left out. `path` is relative to the host's address.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SinkUnavailable`] when no answer came: the request may have been carried out or not.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Answer, Error> {
+        let host = self
+            .pick(Instant::now())
+            .ok_or_else(|| Error::new(ErrorKind::Config, "index.urls must name at least one address"))?;
+        let result = self.send_to(host, method, path, body).await;
+        let healthy = match &result {
+            Ok(answer) => !matches!(answer.status.as_u16(), 502..=504),
+            Err(_) => false,
+        };
+        host.report(healthy, Instant::now());
+        result.map_err(|e| {
+            let text = format!("no answer from {}", host.url.origin().ascii_serialization());
+            Error::new(ErrorKind::SinkUnavailable, text).with_source(e)
+        })
+    }
+
+    async fn send_to(
+        &self,
+        host: &Host,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Bytes)>,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+        let mut request = self.http.request(method, host.url.join(path)?);
+        if let Some((kind, bytes)) = body {
+            request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
+            if self.gzip && bytes.len() >= LEAST_COMPRESSED {
+                // Some 10 ms a megabyte: not on a worker of the runtime.
+                let packed = tokio::task::spawn_blocking(move || compress(&bytes)).await??;
+                request = request
+                    .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+                    .body(packed);
+            } else {
+                request = request.body(bytes);
+            }
+        }
+        let response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
+        Ok(Answer { status, body })
+    }
+
+    /// The next host in turn that is not left out; when all are, the one whose time comes first.
+    fn pick(&self, now: Instant) -> Option<&Host> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let n = self.hosts.len();
+        let in_turn = || (0..n).filter_map(move |i| self.hosts.get(turn.wrapping_add(i) % n));
+        in_turn()
+            .find(|h| h.until().is_none_or(|t| t <= now))
+            .or_else(|| in_turn().min_by_key(|h| h.until()))
+    }
+}
+
+impl Host {
+    fn until(&self) -> Option<Instant> {
+        self.health
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .until
+    }
+
+    fn report(&self, healthy: bool, now: Instant) {
+        let mut health = self
+            .health
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if healthy {
+            health.backoff.reset();
+            health.until = None;
+        } else {
+            let pause = health.backoff.pause();
+            health.until = now.checked_add(pause);
+        }
+    }
+}
+
+fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::new(1));
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(urls: &[&str]) -> Client {
+        let config: IndexConfig = serde_json::from_value(serde_json::json!({ "urls": urls })).unwrap();
+        Client::new(&config).unwrap()
+    }
+
+    #[test]
+    fn hosts_take_turns_and_a_failed_one_is_left_out() {
+        let c = client(&["http://a", "http://b", "http://c"]);
+        let name = |now| c.pick(now).unwrap().url.host_str().unwrap().to_owned();
+        let now = Instant::now();
+        assert_eq!([name(now), name(now), name(now), name(now)], ["a", "b", "c", "a"]);
+        c.hosts[1].report(false, now);
+        assert_eq!([name(now), name(now), name(now)], ["c", "c", "a"]);
+        let later = now + Duration::from_secs(2);
+        assert!((0..3).map(|_| name(later)).any(|n| n == "b"));
+        for h in &c.hosts {
+            h.report(false, now);
+        }
+        assert!(c.pick(now).is_some());
+        c.hosts[1].report(true, now);
+        assert!((0..3).all(|_| name(now) == "b"));
+    }
+
+    #[test]
+    fn no_default_provider_is_needed() {
+        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+        client(&["https://a"]);
+    }
+}

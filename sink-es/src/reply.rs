@@ -1,0 +1,278 @@
+//! What the server said to a bulk request, and what follows from it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::bulk::Op;
+
+/// A bulk reply, as far as it is asked for (`filter_path`).
+#[derive(Debug, Deserialize)]
+pub(crate) struct BulkReply<'a> {
+    /// One for each item sent, in order.
+    #[serde(borrow, default)]
+    pub(crate) items: Vec<ItemReply<'a>>,
+}
+
+/// Reply to one item.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ItemReply<'a> {
+    #[serde(borrow, alias = "index", alias = "delete", alias = "create")]
+    pub(crate) update: ItemStatus<'a>,
+}
+
+/// Status of one item.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ItemStatus<'a> {
+    #[serde(default)]
+    pub(crate) status: u16,
+    #[serde(borrow, default)]
+    pub(crate) error: Option<ItemError<'a>>,
+}
+
+/// Error of one item, or of a whole request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ItemError<'a> {
+    #[serde(borrow, default, rename = "type")]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) reason: Option<Cow<'a, str>>,
+}
+
+/// What follows from an item's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Done.
+    Done,
+    /// The index already has this or a newer state: done.
+    Stale,
+    /// Nothing was there to delete: done.
+    Missing,
+    /// Send again.
+    Retry,
+    /// The index refuses writes until somebody acts: send again, and say so.
+    Blocked,
+    /// The index does not exist.
+    NoIndex,
+    /// This document will never be taken.
+    Bad,
+    /// No document will be taken until the configuration changes.
+    Stop,
+}
+
+/// Maps an item's status to what follows from it.
+pub(crate) fn verdict(op: Op, versioned: bool, status: &ItemStatus<'_>) -> Verdict {
+    let kind = status.error.as_ref().map_or("", |e| e.kind.as_ref());
+    match (status.status, kind) {
+        (200..=299, _) => Verdict::Done,
+        (409, _) if versioned => Verdict::Stale,
+        (409 | 429 | 500..=599, _) => Verdict::Retry,
+        (404, "" | "index_not_found_exception") if op == Op::Delete => Verdict::Missing,
+        (404, "index_not_found_exception") => Verdict::NoIndex,
+        (403, "cluster_block_exception") => Verdict::Blocked,
+        (401 | 403, _) | (400, "invalid_index_name_exception" | "index_closed_exception") => Verdict::Stop,
+        (400, "illegal_argument_exception") if status.missing_pipeline() => Verdict::Stop,
+        _ => Verdict::Bad,
+    }
+}
+
+impl ItemStatus<'_> {
+    fn missing_pipeline(&self) -> bool {
+        let reason = self
+            .error
+            .as_ref()
+            .and_then(|e| e.reason.as_deref())
+            .unwrap_or_default();
+        reason.starts_with("pipeline with id [")
+    }
+
+    /// Type and reason for logs and errors.
+    pub(crate) fn describe(&self) -> String {
+        match &self.error {
+            Some(e) => e.describe(),
+            None => format!("status {}", self.status),
+        }
+    }
+}
+
+impl ItemError<'_> {
+    /// Type, and what of the reason holds no value of a row: reasons quote values behind certain words.
+    pub(crate) fn describe(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        let end = QUOTES_VALUES
+            .iter()
+            .filter_map(|w| reason.find(w))
+            .min()
+            .unwrap_or(reason.len());
+        let safe = reason
+            .get(..end)
+            .unwrap_or_default()
+            .trim_end_matches([' ', '.', ':', ',']);
+        if safe.is_empty() {
+            self.kind.to_string()
+        } else {
+            format!("{} ({safe})", self.kind)
+        }
+    }
+}
+
+/// Words in reasons after which values of a row or its key follow.
+const QUOTES_VALUES: [&str; 8] = [
+    "in document with id",
+    "Preview of field",
+    "For input string",
+    "failed to parse date field",
+    "prefix of the first immense term",
+    "tried to parse field",
+    "original message",
+    "Numeric value",
+];
+
+/// The error of a request that failed as a whole, or none if the body says none.
+pub(crate) fn request_error(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        error: ItemError<'a>,
+    }
+    serde_json::from_slice::<Whole<'_>>(body)
+        .ok()
+        .map(|w| w.error.describe())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(op: Op, versioned: bool, json: &str) -> Verdict {
+        verdict(
+            op,
+            versioned,
+            &serde_json::from_str::<ItemStatus<'_>>(json).unwrap(),
+        )
+    }
+
+    #[test]
+    fn each_status_has_its_consequence() {
+        let with = |status: u16, kind: &str| format!(r#"{{"status":{status},"error":{{"type":"{kind}"}}}}"#);
+        for (op, versioned, status, kind, want) in [
+            (
+                Op::Index,
+                true,
+                409,
+                "version_conflict_engine_exception",
+                Verdict::Stale,
+            ),
+            (
+                Op::Delete,
+                true,
+                409,
+                "version_conflict_engine_exception",
+                Verdict::Stale,
+            ),
+            (
+                Op::Index,
+                false,
+                409,
+                "version_conflict_engine_exception",
+                Verdict::Retry,
+            ),
+            (
+                Op::Index,
+                true,
+                429,
+                "es_rejected_execution_exception",
+                Verdict::Retry,
+            ),
+            (Op::Index, true, 429, "circuit_breaking_exception", Verdict::Retry),
+            (
+                Op::Index,
+                true,
+                503,
+                "unavailable_shards_exception",
+                Verdict::Retry,
+            ),
+            (Op::Index, true, 500, "node_closed_exception", Verdict::Retry),
+            (Op::Index, true, 403, "cluster_block_exception", Verdict::Blocked),
+            (Op::Index, true, 403, "security_exception", Verdict::Stop),
+            (
+                Op::Index,
+                true,
+                404,
+                "index_not_found_exception",
+                Verdict::NoIndex,
+            ),
+            (
+                Op::Delete,
+                true,
+                404,
+                "index_not_found_exception",
+                Verdict::Missing,
+            ),
+            (Op::Index, true, 400, "mapper_parsing_exception", Verdict::Bad),
+            (Op::Index, true, 400, "document_parsing_exception", Verdict::Bad),
+            (
+                Op::Index,
+                true,
+                400,
+                "strict_dynamic_mapping_exception",
+                Verdict::Bad,
+            ),
+            (Op::Index, true, 400, "illegal_argument_exception", Verdict::Bad),
+            (Op::Index, true, 400, "a_kind_of_tomorrow", Verdict::Bad),
+            (Op::Index, true, 413, "too_large", Verdict::Bad),
+            (
+                Op::Index,
+                true,
+                400,
+                "invalid_index_name_exception",
+                Verdict::Stop,
+            ),
+            (Op::Index, true, 400, "index_closed_exception", Verdict::Stop),
+        ] {
+            assert_eq!(of(op, versioned, &with(status, kind)), want, "{status} {kind}");
+        }
+        assert_eq!(of(Op::Index, true, r#"{"status":201}"#), Verdict::Done);
+        assert_eq!(of(Op::Delete, true, r#"{"status":404}"#), Verdict::Missing);
+        let pipeline = r#"{"status":400,"error":{"type":"illegal_argument_exception","reason":"pipeline with id [p] does not exist"}}"#;
+        assert_eq!(of(Op::Index, true, pipeline), Verdict::Stop);
+    }
+
+    #[test]
+    fn replies_are_read_item_by_item() {
+        let body = br#"{"errors":true,"items":[{"index":{"status":201}},{"delete":{"status":404}},
+            {"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"a \"b\""}}}]}"#;
+        let reply: BulkReply<'_> = serde_json::from_slice(body).unwrap();
+        let status: Vec<_> = reply.items.iter().map(|i| i.update.status).collect();
+        assert_eq!(status, [201, 404, 400]);
+        assert_eq!(
+            reply.items[2].update.describe(),
+            "mapper_parsing_exception (a \"b\")"
+        );
+    }
+
+    #[test]
+    fn values_of_rows_do_not_show() {
+        let e = ItemError {
+            kind: "mapper_parsing_exception".into(),
+            reason: Some(
+                "failed to parse field [n] of type [long] in document with id '77'. Preview of field's value: 'hush'"
+                    .into(),
+            ),
+        };
+        assert_eq!(
+            e.describe(),
+            "mapper_parsing_exception (failed to parse field [n] of type [long])"
+        );
+    }
+
+    #[test]
+    fn whole_errors_are_read() {
+        let body = br#"{"error":{"root_cause":[],"type":"security_exception","reason":"missing authentication"},"status":401}"#;
+        assert_eq!(
+            request_error(body).unwrap(),
+            "security_exception (missing authentication)"
+        );
+        assert_eq!(request_error(b"<html>"), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! The sink: batches in, documents out.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cdc_core::seam::{BoxFuture, Sink};
+use cdc_core::{Batch, Error, ErrorKind, Record, Topic};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::IndexConfig;
+use crate::dead_letter::{self, Content, Letter};
+use crate::delivery::Delivery;
+use crate::encode::{Encoded, Encoder};
+use crate::lane::{self, Lane};
+use crate::route::Place;
+
+/// Writes change events to Elasticsearch or OpenSearch.
+///
+/// Takes Debezium envelopes in Kafka Connect JSON, with or without schemas, and already flat rows. A document is the row
+/// after the change, byte for byte. Its `_id` is the record's key; a record without a key gets topic, partition and offset
+/// (or topic and position) as its `_id`, and a keyless snapshot row is added under an `_id` of the server's choice, so
+/// that another snapshot adds it again.
+///
+/// # Ordering
+/// Changes of one document are applied in order. Of several in one bulk only the last is sent.
+///
+/// # Durability
+/// A batch is durable once the servers have answered for each of its documents: written, already newer, or, by the policy
+/// for bad documents, left out. What is not available is tried again without end.
+#[derive(Debug)]
+pub struct IndexSink {
+    delivery: Arc<Delivery>,
+    lanes: Vec<Arc<Lane>>,
+    encoder: Encoder,
+    /// Number of the last batch taken.
+    written: u64,
+    /// For documents without `_id`, which go round the lanes.
+    turn: usize,
+    /// Ends the lanes when the sink is dropped.
+    _tasks: JoinSet<()>,
+}
+
+/// Why [`IndexSink::encode_some`] came back.
+enum Pause {
+    /// All records are encoded.
+    End,
+    /// Enough for once: others want the locks, and memory may be used up.
+    Breath,
+    /// A topic without route.
+    Topic(Arc<Topic>),
+    /// A record that makes no document.
+    Bad(Place, &'static str, BadRecord),
+}
+
+/// The bytes of a record that makes no document.
+struct BadRecord {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<u8>,
+}
+
+/// Records encoded under one hold of the lanes' locks: some 0.2 ms with documents of 1 KB.
+const BREATH: usize = 256;
+/// As well, bytes.
+const BREATH_BYTES: usize = 256 << 10;
+/// Bytes of an emptied batch that are kept for the next.
+const KEEP: usize = 4 << 20;
+
+impl IndexSink {
+    /// Sets the sink up. Nothing is connected to until the first documents come: use [`probe`](crate::probe) for that.
+    /// Must be called within a tokio runtime, where the sink's tasks then run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] or [`ErrorKind::Tls`] that names the option.
+    pub fn new(config: &IndexConfig) -> Result<Self, Error> {
+        let delivery = Arc::new(Delivery::new(config)?);
+        let lanes: Vec<Arc<Lane>> = (0..config.bulk.max_in_flight).map(|_| Arc::default()).collect();
+        let mut tasks = JoinSet::new();
+        for lane in &lanes {
+            tasks.spawn(lane::run(Arc::clone(lane), Arc::clone(&delivery)));
+        }
+        Ok(Self {
+            delivery,
+            lanes,
+            encoder: Encoder::new(config),
+            written: 0,
+            turn: 0,
+            _tasks: tasks,
+        })
+    }
+
+    async fn take(&mut self, mut batch: Batch) -> Result<Option<Batch>, Error> {
+        self.check()?;
+        self.written = self.written.saturating_add(1);
+        // One more than there are records, so that the batch stays open until all are counted.
+        self.delivery.ledger.open(count(batch.len()).saturating_add(1));
+        let mut left_out = 1_u64;
+        {
+            let mut records = batch.records().peekable();
+            loop {
+                match self.encode_some(&mut records, &mut left_out) {
+                    Pause::End => break,
+                    Pause::Breath => {}
+                    Pause::Topic(topic) => {
+                        let route = self.encoder.routes.add(&topic)?;
+                        self.delivery.create_index(&route).await?;
+                    }
+                    Pause::Bad(place, reason, record) => {
+                        self.bad_record(&place, reason, &record).await?;
+                        left_out = left_out.saturating_add(1);
+                    }
+                }
+                self.delivery.room().await;
+                self.check()?;
+            }
+        }
+        self.delivery.ledger.settle(&[(self.written, left_out)]);
+        batch.reset(KEEP);
+        Ok(Some(batch))
+    }
+
+    /// Encodes records into the lanes until something has to be waited for.
+    fn encode_some<'a>(
+        &mut self,
+        records: &mut Peekable<impl Iterator<Item = Record<'a>>>,
+        left_out: &mut u64,
+    ) -> Pause {
+        let (max_bytes, max_docs) = (self.delivery.bulk.max_bytes, self.delivery.bulk.max_docs);
+        let mut waiting: Vec<_> = self.lanes.iter().map(|lane| lane.waiting()).collect();
+        let mut touched = 0_u64;
+        let (mut taken, mut n) = (0_usize, 0_usize);
+        let pause = loop {
+            if n == BREATH || taken >= BREATH_BYTES {
+                break Pause::Breath;
+            }
+            n += 1;
+            let Some(record) = records.peek() else {
+                break Pause::End;
+            };
+            match self.encoder.encode(record) {
+                Encoded::NewTopic => break Pause::Topic(Arc::clone(&record.head.topic)),
+                Encoded::Skip(why) => {
+                    self.delivery.telemetry.skip(why);
+                    *left_out = left_out.saturating_add(1);
+                }
+                Encoded::Bad { place, reason } => {
+                    let bad = BadRecord::new(record);
+                    records.next();
+                    break Pause::Bad(place, reason, bad);
+                }
+                Encoded::Entry(entry) => {
+                    let i = lane_of(entry.id.map(|_| entry.hash), &mut self.turn, waiting.len());
+                    if let Some(lane) = waiting.get_mut(i) {
+                        taken = taken.saturating_add(lane.push(self.written, entry, max_bytes, max_docs));
+                        touched |= 1 << i;
+                    }
+                }
+            }
+            records.next();
+        };
+        let now = Instant::now();
+        for lane in &mut waiting {
+            lane.touch(now);
+        }
+        drop(waiting);
+        self.delivery.take_memory(taken);
+        for (i, lane) in self.lanes.iter().enumerate() {
+            if touched & (1 << i) != 0 {
+                lane.wake();
+            }
+        }
+        pause
+    }
+
+    async fn bad_record(&self, place: &Place, reason: &str, record: &BadRecord) -> Result<(), Error> {
+        let letter = Letter {
+            headers: Some(record.headers.as_slice())
+                .filter(|h| !h.is_empty())
+                .map(Content::new),
+            key: record.key.as_deref().map(Content::new),
+            value: record.value.as_deref().map(Content::new),
+            ..Letter::new(place, reason)
+        };
+        self.delivery.bad_document(place, reason, &letter).await
+    }
+
+    async fn finish(&mut self) -> Result<(), Error> {
+        self.delivery.set_flushing(true);
+        for lane in &self.lanes {
+            lane.wake();
+        }
+        let written = self.written;
+        let reached = self
+            .delivery
+            .ledger
+            .durable()
+            .wait_for(|&n| n >= written)
+            .await
+            .is_ok();
+        self.delivery.set_flushing(false);
+        if reached { Ok(()) } else { self.check() }
+    }
+
+    /// The failure, if there was one.
+    fn check(&self) -> Result<(), Error> {
+        if !self.delivery.ledger.failed() {
+            return Ok(());
+        }
+        let failure = self.delivery.ledger.take_failure();
+        Err(failure.unwrap_or_else(|| Error::new(ErrorKind::SinkUnavailable, "the index sink has stopped")))
+    }
+}
+
+impl Sink for IndexSink {
+    fn write(&mut self, batch: Batch) -> BoxFuture<'_, Result<Option<Batch>, Error>> {
+        Box::pin(self.take(batch))
+    }
+
+    fn durable(&self) -> watch::Receiver<u64> {
+        self.delivery.ledger.durable()
+    }
+
+    fn flush(&mut self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.finish())
+    }
+
+    fn failure(&mut self) -> Option<Error> {
+        self.delivery.ledger.take_failure()
+    }
+}
+
+impl BadRecord {
+    fn new(record: &Record<'_>) -> Self {
+        let mut headers = Vec::new();
+        dead_letter::headers(record.headers(), &mut headers);
+        Self {
+            key: record.key.map(<[u8]>::to_vec),
+            value: record.value.map(<[u8]>::to_vec),
+            headers,
+        }
+    }
+}
+
+/// The lane for an `_id`'s hash; without one, the next in turn.
+fn lane_of(hash: Option<u64>, turn: &mut usize, lanes: usize) -> usize {
+    let n = count(lanes).max(1);
+    // The upper half: the lower bits choose slots in the map of the bulk.
+    let lane = hash.map_or_else(
+        || {
+            *turn = turn.wrapping_add(1);
+            count(*turn) % n
+        },
+        |h| (h >> 32) % n,
+    );
+    usize::try_from(lane).unwrap_or(0)
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,137 @@
+//! Where a document's version comes from.
+
+use cdc_core::{Lsn, RecordHead};
+
+use crate::config::Versions;
+use crate::json;
+
+/// Why a record has no version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoVersion {
+    /// Neither the record nor its `source` block says a position in the write-ahead log.
+    NoPosition,
+    /// The record was not consumed from Kafka.
+    NoOffset,
+}
+
+impl NoVersion {
+    /// One clause for errors and dead letters.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::NoPosition => {
+                "the record has no position in the write-ahead log: set index.versions to kafka_offset or none"
+            }
+            Self::NoOffset => {
+                "the record was not consumed from Kafka: set index.versions to external_from_wal or none"
+            }
+        }
+    }
+}
+
+/// The offset of a record consumed from Kafka. Such records have no commit position of their own, and carry the offset in
+/// its place (see [`RecordHead::position`]).
+pub(crate) fn kafka_offset(head: &RecordHead) -> Option<u64> {
+    (head.position.commit_lsn.is_zero() && head.partition.is_some()).then_some(head.position.seq)
+}
+
+/// The version of a record, or none when versions are off.
+///
+/// # Errors
+/// When the configured kind cannot be had.
+pub(crate) fn of(kind: Versions, head: &RecordHead, source: Option<&[u8]>) -> Result<Option<u64>, NoVersion> {
+    match kind {
+        Versions::None => Ok(None),
+        Versions::KafkaOffset => kafka_offset(head).map(Some).ok_or(NoVersion::NoOffset),
+        Versions::ExternalFromWal => {
+            let lsn = if head.version_lsn.is_zero() {
+                source.and_then(source_lsn).ok_or(NoVersion::NoPosition)?
+            } else {
+                head.version_lsn
+            };
+            Ok(Some(from_lsn(lsn)))
+        }
+    }
+}
+
+/// Versions are signed 64-bit numbers for the servers. Log records begin at multiples of 8, so nothing is lost.
+fn from_lsn(lsn: Lsn) -> u64 {
+    lsn.0 >> 3
+}
+
+/// The end of the last commit before the row's transaction (`source.sequence`), else the row's own position.
+///
+/// The row's own position alone is no version: a transaction that is open for long commits after others whose rows lie
+/// behind its own. It is used where the first is not known: for snapshot rows and before the first commit.
+fn source_lsn(source: &[u8]) -> Option<Lsn> {
+    let (mut commit, mut own) = (None, None);
+    for member in json::members(source) {
+        let member = member.ok()?;
+        match member.key {
+            b"sequence" => commit = json::string_contents(member.value).and_then(first_of_sequence),
+            b"lsn" => own = number(member.value),
+            _ => {}
+        }
+    }
+    commit.or(own).filter(|&lsn| lsn != 0).map(Lsn)
+}
+
+/// First element of `["24023","24056"]` as it stands inside a JSON string, so with a backslash before each quote.
+fn first_of_sequence(raw: &[u8]) -> Option<u64> {
+    let rest = raw.strip_prefix(b"[\\\"")?;
+    let end = memchr::memchr(b'\\', rest)?;
+    number(rest.get(..end)?)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cdc_core::{Position, Topic};
+
+    use super::*;
+
+    fn head(version: u64, commit: u64, seq: u64, partition: Option<i32>) -> RecordHead {
+        RecordHead {
+            topic: Arc::new(Topic { name: "t".into() }),
+            partition,
+            timestamp_ms: None,
+            position: Position {
+                commit_lsn: Lsn(commit),
+                seq,
+            },
+            version_lsn: Lsn(version),
+        }
+    }
+
+    #[test]
+    fn the_position_comes_from_the_first_place_that_has_one() {
+        let v = |head: &RecordHead, source: Option<&str>| {
+            of(Versions::ExternalFromWal, head, source.map(str::as_bytes))
+        };
+        let sequence = r#"{"lsn":80,"sequence":"[\"160\",\"80\"]","snapshot":"false"}"#;
+        assert_eq!(v(&head(800, 1, 1, None), Some(sequence)), Ok(Some(100)));
+        assert_eq!(v(&head(0, 1, 1, None), Some(sequence)), Ok(Some(20)));
+        let first = r#"{"lsn":80,"sequence":"[null,\"80\"]"}"#;
+        assert_eq!(v(&head(0, 1, 1, None), Some(first)), Ok(Some(10)));
+        assert_eq!(
+            v(&head(0, 1, 1, None), Some(r#"{"snapshot":"true","lsn":88}"#)),
+            Ok(Some(11))
+        );
+        for none in [None, Some("{}"), Some(r#"{"lsn":null}"#), Some(r#"{"lsn":0}"#)] {
+            assert_eq!(v(&head(0, 1, 1, None), none), Err(NoVersion::NoPosition));
+        }
+        assert_eq!(v(&head(u64::MAX, 1, 1, None), None), Ok(Some(u64::MAX >> 3)));
+    }
+
+    #[test]
+    fn offsets_are_versions_only_for_consumed_records() {
+        let v = |head: &RecordHead| of(Versions::KafkaOffset, head, None);
+        assert_eq!(v(&head(8, 0, 0, Some(3))), Ok(Some(0)));
+        assert_eq!(v(&head(8, 5, 1, None)), Err(NoVersion::NoOffset));
+        assert_eq!(of(Versions::None, &head(8, 0, 0, None), None), Ok(None));
+    }
+}

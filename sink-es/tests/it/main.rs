@@ -1,0 +1,7 @@
+//! The sink against a real OpenSearch or Elasticsearch, whose address is in `PGCDC_TEST_INDEX`; and against a scripted
+//! server where the faults are ones that a real one does not make on demand.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
+
+mod documents;
+mod events;
+mod node;
