@@ -53,7 +53,7 @@ ready() {
 
 free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null || die "port $1 is taken"; }
 
-quiet_mvn() { mvn -q -B "$@" | sed 's/\x1b\[[0-9;]*m//g'; }
+quiet_mvn() { mvn -q -B -Dstyle.color=never "$@"; }
 
 # jdk MIN MAX: a JDK of those versions, $JAVA_HOME and the default one first
 jdk() {

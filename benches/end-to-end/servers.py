@@ -17,6 +17,7 @@ SCHEMA = """
 create table orders (id bigserial primary key, customer text, amount numeric(10,2), status text, note text, created_at timestamptz default now());
 create table snap (like orders including all);
 create table lat (like orders including all, sent_us bigint default (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+create table beyond (i int);
 create publication pub for table orders;
 create publication pub_snap for table snap;
 create publication pub_lat for table lat;
