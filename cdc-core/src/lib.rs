@@ -2,7 +2,7 @@
 //!
 //! The rooms, in the order in which a row passes them:
 //!
-//! 1. `wire`: one connection to a server: log-in, queries, COPY, the replication stream and its feedback.
+//! 1. [`wire`]: one connection to a server: log-in, queries, COPY, the replication stream and its feedback.
 //! 2. [`pgoutput`]: what the stream says: borrowed messages, the assembly of in-progress transactions.
 //! 3. [`schema`]: what the catalog says about a relation; [`row`]: a row's column values, borrowed.
 //! 4. `types`: a column's text form to a Kafka Connect value.
@@ -25,6 +25,7 @@ pub mod schema;
 pub mod seam;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+pub mod wire;
 
 pub use batch::{Batch, Record, RecordHead, Topic};
 pub use error::{Error, ErrorKind, Remedy};
