@@ -15,6 +15,8 @@
 pub mod batch;
 pub mod connect;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod json;
 pub mod lsn;
 pub mod offset;
