@@ -5,6 +5,7 @@
 
 mod pgoutput;
 
+pub use crate::wire::fuzz::{conninfo, frames};
 pub use pgoutput::{assembler, message};
 
 #[cfg(test)]
@@ -13,13 +14,25 @@ mod corpus {
 
     /// Replays the corpus of one target; its folder must not be empty.
     fn replay(target: &str, run: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../fuzz/corpus")
+            .join(target);
         let mut files = 0;
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
             run(&std::fs::read(entry.unwrap().path()).unwrap());
             files += 1;
         }
         assert!(files > 0, "{} is empty", folder.display());
+    }
+
+    #[test]
+    fn frames() {
+        replay("wire_frames", super::frames);
+    }
+
+    #[test]
+    fn connection_texts() {
+        replay("wire_conninfo", super::conninfo);
     }
 
     #[test]

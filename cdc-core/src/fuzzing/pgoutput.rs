@@ -14,7 +14,11 @@ pub fn message(input: &[u8]) {
     let Some((&framing, payload)) = input.split_first() else {
         return;
     };
-    let framing = if framing & 1 == 0 { Framing::Plain } else { Framing::Chunk };
+    let framing = if framing & 1 == 0 {
+        Framing::Plain
+    } else {
+        Framing::Chunk
+    };
     let Ok((xid, decoded)) = decode(payload, framing) else {
         return;
     };

@@ -19,13 +19,14 @@ pub mod copy;
 mod dial;
 mod environment;
 mod feedback;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod inbox;
 mod login;
 mod machine;
 pub mod options;
-mod parameters;
-
 mod pace;
+mod parameters;
 mod passfile;
 mod response;
 pub mod rows;
