@@ -113,7 +113,7 @@ fn old_tuple<'a>(r: &mut Reader<'a>) -> Result<OldTuple<'a>, Error> {
 }
 
 fn commit<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
-    r.flags("flags", 0)?;
+    r.flags("flag byte", 0)?;
     Ok(Message::Commit {
         commit_lsn: r.lsn("commit lsn")?,
         end_lsn: r.lsn("end lsn")?,
@@ -123,17 +123,17 @@ fn commit<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
 
 fn truncate<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
     let count = r.u32("relation count")?;
-    let flags = r.flags("flags", 3)?;
+    let flags = r.flags("flag byte", 3)?;
     let bytes = usize::try_from(count).ok().and_then(|n| n.checked_mul(4));
     Ok(Message::Truncate {
         cascade: flags & 1 != 0,
         restart_identity: flags & 2 != 0,
-        relations: Oids::new(r.bytes(bytes.unwrap_or(usize::MAX), "relation ids")?),
+        relations: Oids::new(r.bytes(bytes.unwrap_or(usize::MAX), "relation id list")?),
     })
 }
 
 fn logical_message<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
-    let transactional = r.flags("flags", 1)? != 0;
+    let transactional = r.flags("flag byte", 1)? != 0;
     let lsn = r.lsn("lsn")?;
     let prefix = r.str("prefix")?;
     let len = r.u32("content length")?;
@@ -149,12 +149,12 @@ fn stream<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
     match r.tag() {
         b'S' => Ok(Message::StreamStart {
             xid: r.u32("transaction id")?,
-            first: r.flags("first-chunk flag", 1)? != 0,
+            first: r.flags("first-chunk flag byte", 1)? != 0,
         }),
         b'E' => Ok(Message::StreamStop),
         b'c' => {
             let xid = r.u32("transaction id")?;
-            r.flags("flags", 0)?;
+            r.flags("flag byte", 0)?;
             Ok(Message::StreamCommit {
                 xid,
                 commit_lsn: r.lsn("commit lsn")?,
@@ -187,7 +187,7 @@ fn two_phase<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
         b'P' => prepared(r).map(Message::Prepare),
         b'p' => prepared(r).map(Message::StreamPrepare),
         b'K' => {
-            r.flags("flags", 0)?;
+            r.flags("flag byte", 0)?;
             Ok(Message::CommitPrepared {
                 commit_lsn: r.lsn("commit lsn")?,
                 end_lsn: r.lsn("end lsn")?,
@@ -197,7 +197,7 @@ fn two_phase<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
             })
         }
         _ => {
-            r.flags("flags", 0)?;
+            r.flags("flag byte", 0)?;
             Ok(Message::RollbackPrepared {
                 prepare_end_lsn: r.lsn("prepare end lsn")?,
                 end_lsn: r.lsn("rollback end lsn")?,
@@ -211,7 +211,7 @@ fn two_phase<'a>(r: &mut Reader<'a>) -> Result<Message<'a>, Error> {
 }
 
 fn prepared<'a>(r: &mut Reader<'a>) -> Result<Prepared<'a>, Error> {
-    r.flags("flags", 0)?;
+    r.flags("flag byte", 0)?;
     Ok(Prepared {
         prepare_lsn: r.lsn("prepare lsn")?,
         end_lsn: r.lsn("end lsn")?,
@@ -220,3 +220,6 @@ fn prepared<'a>(r: &mut Reader<'a>) -> Result<Prepared<'a>, Error> {
         gid: r.str("gid")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

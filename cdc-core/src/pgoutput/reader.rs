@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         } else {
             Err(self.bad(
                 at,
-                format_args!("{field} are {flags:#04x}, known are {known:#04x}"),
+                format_args!("{field} is {flags:#04x}, known bits are {known:#04x}"),
             ))
         }
     }
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         }
         Err(self.bad(
             self.at(),
-            format_args!("{} bytes left after the last field", self.rest.len()),
+            format_args!("{} left after the last field", bytes_text(self.rest.len())),
         ))
     }
 
@@ -144,6 +144,14 @@ impl<'a> Reader<'a> {
     }
 }
 
+fn bytes_text(n: usize) -> String {
+    if n == 1 {
+        "1 byte".to_owned()
+    } else {
+        format!("{n} bytes")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +169,7 @@ mod tests {
         let e = r.finish().unwrap_err();
         assert_eq!(
             e.to_string(),
-            "insert at byte 2: 1 bytes left after the last field"
+            "insert at byte 2: 1 byte left after the last field"
         );
         let e = Reader::new(b'R', 5, b"ab").str("name").unwrap_err();
         assert_eq!(e.to_string(), "relation at byte 5: name is not terminated");

@@ -55,7 +55,7 @@ impl Relation {
         let mut columns = Vec::with_capacity(usize::from(count).min(r.rest().len() / 10));
         for _ in 0..count {
             columns.push(RelationColumn {
-                identity: r.flags("column flags", 1)? != 0,
+                identity: r.flags("column flag byte", 1)? != 0,
                 name: r.str("column name")?.to_owned(),
                 type_oid: r.u32("column type id")?,
                 typmod: r.i32("column type modifier")?,

@@ -328,7 +328,7 @@ fn two_phase(tag: u8) -> Error {
     Error::new(
         ErrorKind::Protocol,
         format!(
-            "{name} at byte 0: prepared transactions come at their commit, as two_phase is not requested"
+            "{name} at byte 0: two_phase is not requested, yet the slot has it: use one created without two_phase"
         ),
     )
 }
@@ -350,3 +350,6 @@ fn unknown(tag: u8, xid: u32) -> Error {
         format!("{name} at byte 1: the first chunk of transaction {xid} never came"),
     )
 }
+
+#[cfg(test)]
+mod tests;

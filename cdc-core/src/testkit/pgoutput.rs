@@ -80,7 +80,7 @@ pub fn encode_into(message: &Message<'_>, xid: Option<u32>, out: &mut Vec<u8>) {
         Message::Relation(r) => relation(r, out),
         Message::Type { oid, schema, name } => {
             out.extend(oid.to_be_bytes());
-            text(schema, out);
+            schema_name(schema, out);
             text(name, out);
         }
         Message::Insert { relation, new } => {
@@ -241,7 +241,7 @@ fn prepared(p: &Prepared<'_>, out: &mut Vec<u8>) {
 #[expect(clippy::expect_used, reason = "documented at the public functions")]
 fn relation(r: &Relation, out: &mut Vec<u8>) {
     out.extend(r.oid.to_be_bytes());
-    text(&r.schema, out);
+    schema_name(&r.schema, out);
     text(&r.name, out);
     out.push(match r.replica_identity {
         ReplicaIdentity::Default => b'd',
@@ -274,6 +274,11 @@ fn row(mark: u8, tuple: Tuple<'_>, out: &mut Vec<u8>) {
     out.push(mark);
     out.extend(u16::try_from(tuple.len()).expect("16 bits").to_be_bytes());
     out.extend_from_slice(tuple.as_bytes());
+}
+
+/// The server sends the system catalog's schema as the empty string.
+fn schema_name(schema: &str, out: &mut Vec<u8>) {
+    text(if schema == "pg_catalog" { "" } else { schema }, out);
 }
 
 fn text(s: &str, out: &mut Vec<u8>) {

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod pgoutput;
 mod server;
 mod wire_login;
 mod wire_session;

@@ -1,0 +1,4 @@
+//! pgoutput as real servers send it.
+
+mod captures;
+mod transactions;
