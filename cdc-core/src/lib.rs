@@ -28,6 +28,7 @@ pub mod seam;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod wire;
+pub mod types;
 
 pub use batch::{Batch, Record, RecordHead, Topic};
 pub use error::{Error, ErrorKind, Remedy};
