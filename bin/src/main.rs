@@ -21,6 +21,8 @@ struct Cli {
 enum Command {
     /// Checks a configuration file without connecting anywhere.
     Validate(cmd::validate::Args),
+    /// Prints the YAML equivalent of a Debezium connector's properties or JSON.
+    Import(cmd::import::Args),
     /// Prints the JSON Schema of the configuration file.
     Schema,
 }
@@ -28,6 +30,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Validate(args) => cmd::validate::run(&args),
+        Command::Import(args) => cmd::import::run(&args),
         Command::Schema => cmd::schema::run(),
     };
     match outcome {

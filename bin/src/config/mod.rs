@@ -19,9 +19,9 @@ use serde::Deserialize;
 
 pub use self::load::LoadError;
 pub use self::output::{
-    FileOffsets, FileOutput, HttpConfig, KafkaOffsets, LogConfig, LogFormat, OffsetsConfig, OutputConfig,
-    PostgresOffsets,
+    FileOffsets, FileOutput, HttpConfig, LogConfig, LogFormat, OffsetsConfig, OutputConfig, PostgresOffsets,
 };
+pub(crate) use self::problem::nearest;
 pub use self::problem::{Diagnostic, Problem};
 pub use self::snapshot::{SnapshotConfig, SnapshotMode};
 pub use self::source::{
@@ -44,6 +44,13 @@ pub struct Config {
     pub name: String,
     /// The PostgreSQL database to read from.
     pub source: Option<SourceConfig>,
+    /// Form of keys, values and headers, and the names of topics.
+    #[serde(default)]
+    pub format: Option<Pending>,
+    /// The Kafka cluster to write to, or to read from.
+    pub kafka: Option<Pending>,
+    /// The Elasticsearch or OpenSearch cluster to write to.
+    pub index: Option<Pending>,
     /// Output without Kafka and without an index.
     pub output: Option<OutputConfig>,
     /// Where positions are kept. Default: in Kafka when there is a `kafka` section, in memory for `output: stdout` and
@@ -69,6 +76,8 @@ pub enum Delivery {
     /// Each record exactly once (not available yet).
     ExactlyOnce,
 }
+
+type Pending = serde_json::Value;
 
 fn default_name() -> String {
     "pgcdc".into()

@@ -30,33 +30,14 @@ pub struct FileOutput {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OffsetsConfig {
-    /// In a compacted topic of the cluster in the `kafka` section.
-    Kafka(KafkaOffsets),
+    /// In a compacted topic: `offsets_topic` of the `kafka` section.
+    Kafka,
     /// In a file.
     File(FileOffsets),
     /// In a table of the source database, or of another one.
     Postgres(PostgresOffsets),
     /// Nowhere: each start begins anew.
     Memory,
-}
-
-/// Offsets in a topic.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct KafkaOffsets {
-    /// Topic; created compacted if it is missing.
-    pub topic: String,
-    /// Replication factor of the topic when it is created here; the broker's default when not given.
-    pub replication_factor: Option<i16>,
-}
-
-impl Default for KafkaOffsets {
-    fn default() -> Self {
-        Self {
-            topic: "pgcdc-offsets".into(),
-            replication_factor: None,
-        }
-    }
 }
 
 /// Offsets in a file.

@@ -14,7 +14,7 @@ use super::snapshot::SnapshotConfig;
 ///
 /// The connection is either `url` or the single fields; what is missing comes from the `PG*` variables and
 /// `~/.pgpass`, as with psql.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SourceConfig {
     /// Connection as a `postgres://` URL or as libpq's `key=value` words. Excludes the fields below, except
@@ -57,7 +57,9 @@ pub struct SourceConfig {
     /// Columns to capture: regular expressions on `schema.table.column`. Key columns stay in the key.
     pub columns: FilterConfig,
     /// Prefixes of logical messages (`pg_logical_emit_message`) to capture: regular expressions.
-    pub messages: FilterConfig,
+    pub message_prefixes: FilterConfig,
+    /// Leave out system tables and `spatial_ref_sys`.
+    pub ignore_builtin: bool,
     /// Initial snapshot.
     pub snapshot: SnapshotConfig,
     /// Streaming.
@@ -69,6 +71,38 @@ pub struct SourceConfig {
     pub memory: Budget,
     /// Restart after a failure that may pass.
     pub retry: RetryConfig,
+}
+
+impl Default for SourceConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: None,
+            user: None,
+            password: None,
+            password_file: None,
+            database: None,
+            sslmode: None,
+            sslrootcert: None,
+            sslcert: None,
+            sslkey: None,
+            target_session_attrs: None,
+            channel_binding: None,
+            slot: SlotConfig::default(),
+            publication: PublicationConfig::default(),
+            tables: FilterConfig::default(),
+            schemas: FilterConfig::default(),
+            columns: FilterConfig::default(),
+            message_prefixes: FilterConfig::default(),
+            ignore_builtin: true,
+            snapshot: SnapshotConfig::default(),
+            streaming: StreamingConfig::default(),
+            heartbeat: HeartbeatConfig::default(),
+            memory: Budget::default(),
+            retry: RetryConfig::default(),
+        }
+    }
 }
 
 /// TLS modes of libpq.

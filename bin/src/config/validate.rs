@@ -3,7 +3,6 @@
 use regex::RegexBuilder;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::output::KafkaOffsets;
 use super::{
     Config, Delivery, FilterConfig, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
     SourceConfig, secret,
@@ -40,6 +39,14 @@ pub struct Source {
 /// Which stages run in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stages {
+    /// PostgreSQL to Kafka.
+    SourceToKafka,
+    /// PostgreSQL straight to the index.
+    SourceToIndex,
+    /// PostgreSQL to Kafka, and from there to the index.
+    SourceToKafkaToIndex,
+    /// Kafka to the index.
+    KafkaToIndex,
     /// PostgreSQL to standard output or a file.
     SourceToOutput,
 }
@@ -91,26 +98,48 @@ fn check_name(name: &str, problems: &mut Vec<Problem>) {
 }
 
 fn stages(config: &Config) -> Result<Stages, Problem> {
-    match (&config.source, &config.output) {
-        (Some(_), Some(_)) => Ok(Stages::SourceToOutput),
-        (Some(_), None) => Err(Problem::new(
+    let (source, kafka, index) = (
+        config.source.is_some(),
+        config.kafka.is_some(),
+        config.index.is_some(),
+    );
+    if config.output.is_some() && (kafka || index) {
+        return Err(Problem::new(
+            "output",
+            "excludes `kafka` and `index`: remove it, or those",
+        ));
+    }
+    match (source, kafka, index) {
+        (true, true, true) => Ok(Stages::SourceToKafkaToIndex),
+        (true, true, false) => Ok(Stages::SourceToKafka),
+        (true, false, true) => Ok(Stages::SourceToIndex),
+        (false, true, true) => Ok(Stages::KafkaToIndex),
+        (true, false, false) if config.output.is_some() => Ok(Stages::SourceToOutput),
+        (true, false, false) => Err(Problem::new(
             "source",
             "nothing receives its changes: add `kafka`, `index` or `output`",
         )),
-        (None, _) => Err(Problem::new("", "there is no `source`: add one")),
+        (false, ..) => Err(Problem::new(
+            "",
+            "nothing to read from: add `source`, or both `kafka` and `index`",
+        )),
     }
 }
 
 fn offsets(config: &Config) -> Result<OffsetsConfig, Problem> {
-    match (&config.offsets, &config.output) {
-        (Some(OffsetsConfig::Kafka(_)), _) => Err(Problem::new(
+    match &config.offsets {
+        Some(OffsetsConfig::Kafka) if config.kafka.is_none() => Err(Problem::new(
             "offsets",
             "`type: kafka` needs the `kafka` section: add it, or keep offsets in a file or a table",
         )),
-        (Some(chosen), _) => Ok(chosen.clone()),
-        (None, Some(OutputConfig::Stdout | OutputConfig::Null)) => Ok(OffsetsConfig::Memory),
-        (None, None) => Ok(OffsetsConfig::Kafka(KafkaOffsets::default())),
-        (None, Some(OutputConfig::Ndjson(_))) => Err(Problem::new(
+        Some(chosen) => Ok(chosen.clone()),
+        None if config.kafka.is_some() => Ok(OffsetsConfig::Kafka),
+        None if matches!(config.output, Some(OutputConfig::Stdout | OutputConfig::Null)) => {
+            Ok(OffsetsConfig::Memory)
+        }
+        // The fault lies elsewhere: nothing receives the changes.
+        None if config.output.is_none() && config.index.is_none() => Ok(OffsetsConfig::Memory),
+        None => Err(Problem::new(
             "offsets",
             "say where positions are kept: `offsets: {type: file, path: …}` or `{type: postgres}`",
         )),
@@ -126,7 +155,7 @@ fn source(config: SourceConfig, problems: &mut Vec<Problem>) -> Option<Source> {
         ("source.tables", &config.tables),
         ("source.schemas", &config.schemas),
         ("source.columns", &config.columns),
-        ("source.messages", &config.messages),
+        ("source.message_prefixes", &config.message_prefixes),
     ];
     for (path, filter) in filters {
         check_filter(path, filter, problems);
