@@ -48,9 +48,9 @@ pub struct Config {
     #[serde(default)]
     pub format: Option<Pending>,
     /// The Kafka cluster to write to, or to read from.
-    pub kafka: Option<Pending>,
+    pub kafka: Option<cdc_kafka::KafkaConfig>,
     /// The Elasticsearch or OpenSearch cluster to write to.
-    pub index: Option<Pending>,
+    pub index: Option<sink_es::IndexConfig>,
     /// Output without Kafka and without an index.
     pub output: Option<OutputConfig>,
     /// Where positions are kept. Default: in Kafka when there is a `kafka` section, in memory for `output: stdout` and

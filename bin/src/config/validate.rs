@@ -17,6 +17,10 @@ pub struct Validated {
     pub stages: Stages,
     /// The source, when a stage reads from one.
     pub source: Option<Source>,
+    /// The Kafka cluster.
+    pub kafka: Option<cdc_kafka::KafkaConfig>,
+    /// The Elasticsearch or OpenSearch cluster.
+    pub index: Option<sink_es::IndexConfig>,
     /// Output without Kafka and index.
     pub output: Option<OutputConfig>,
     /// Where positions are kept.
@@ -67,12 +71,26 @@ impl Validated {
         }
         let stages = keep(stages(&config), &mut problems);
         let offsets = keep(offsets(&config), &mut problems);
+        let parts = [
+            (
+                "kafka",
+                config.kafka.as_ref().map(cdc_kafka::KafkaConfig::validate),
+            ),
+            ("index", config.index.as_ref().map(sink_es::IndexConfig::validate)),
+        ];
+        for (section, checked) in parts {
+            if let Some(Err(e)) = checked {
+                problems.push(of_part(section, &e));
+            }
+        }
         let source = config.source.and_then(|s| source(s, &mut problems));
         match (stages, offsets) {
             (Some(stages), Some(offsets)) if problems.is_empty() => Ok(Self {
                 name: config.name,
                 stages,
                 source,
+                kafka: config.kafka,
+                index: config.index,
                 output: config.output,
                 offsets,
                 http: config.http,
@@ -85,6 +103,22 @@ impl Validated {
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|p| problems.push(p)).ok()
+}
+
+/// The fault that a component found in its section. Its text may begin with the key's path.
+fn of_part(section: &str, error: &cdc_core::Error) -> Problem {
+    let text = error.chain();
+    let hint = match error.remedy() {
+        cdc_core::Remedy::Operator(hint) if hint != "correct the configuration" => format!(": {hint}"),
+        _ => String::new(),
+    };
+    let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
+    let first = first.trim_end_matches(':');
+    let key = first.strip_prefix(section).and_then(|k| k.strip_prefix('.'));
+    match key.filter(|k| !k.is_empty()) {
+        Some(_) => Problem::new(first, format!("{rest}{hint}")),
+        None => Problem::new(section, format!("{text}{hint}")),
+    }
 }
 
 fn check_name(name: &str, problems: &mut Vec<Problem>) {

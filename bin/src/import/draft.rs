@@ -94,7 +94,7 @@ impl Draft {
         self.rules.push((rank, rule));
     }
 
-    /// Puts the collected rules into the tree.
+    /// Puts the collected rules into the tree, and its sections in order.
     pub(crate) fn finish(&mut self) {
         self.rules.sort_by_key(|(rank, _)| *rank);
         for (i, (_, rule)) in std::mem::take(&mut self.rules).into_iter().enumerate() {
@@ -105,6 +105,11 @@ impl Draft {
             }
             self.push("format.column_rules", rule);
         }
+        let mut rest = std::mem::take(&mut self.root);
+        for section in ORDER {
+            self.root.extend(rest.remove_entry(*section));
+        }
+        self.root.extend(rest);
     }
 
     /// Names of the variables that stand for secrets.
@@ -145,6 +150,9 @@ impl Draft {
         }
     }
 }
+
+/// Order of the sections in the file.
+const ORDER: &[&str] = &["name", "source", "format", "kafka", "offsets", "log"];
 
 fn empty() -> Value {
     Value::Object(Map::new())

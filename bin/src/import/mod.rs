@@ -180,19 +180,23 @@ impl Imported {
         })
     }
 
-    /// The property that set the path of a fault.
+    /// The property that set the path of a fault, or a part of it.
     fn blame(&self, problem: Problem) -> Note {
-        let sets = |name: &&String| {
-            let Some((row, _)) = table::find(name) else {
-                return false;
-            };
+        let related = |name: &&String| {
+            let (row, _) = table::find(name)?;
             let Outcome::Honoured(take) = &row.outcome else {
-                return false;
+                return None;
             };
-            problem.path.starts_with(take.path())
+            let (path, fault) = (take.path(), problem.path.as_str());
+            let nested = path.starts_with(fault) || fault.starts_with(path) && path.contains('.');
+            nested.then(|| (path.len().min(fault.len()), row.literal_len()))
         };
-        let longest = |name: &&String| table::find(name).map_or(0, |(row, _)| row.literal_len());
-        let property = self.given.iter().filter(sets).max_by_key(longest);
+        let property = self
+            .given
+            .iter()
+            .filter_map(|n| Some((related(&n)?, n)))
+            .max()
+            .map(|(_, n)| n);
         Note {
             property: property.cloned().unwrap_or(problem.path),
             text: problem.message,
@@ -225,7 +229,6 @@ fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result
             },
         ),
         Outcome::NoMeaning(reason) => {
-            // Properties of a transform are covered by the refusal of `transforms`.
             draft.note(name, format!("has no effect: {reason}"));
             Ok(())
         }
@@ -237,18 +240,11 @@ fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result
 /// Adds what Debezium and Connect take for granted and we do not.
 fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) {
     for row in table::rows().filter(|r| r.writes_default) {
-        if let Outcome::Honoured(take) = &row.outcome {
-            if draft.get(take.path()).is_none() {
-                let given = Given {
-                    name: row.name,
-                    value: row.default,
-                    captures: Vec::new(),
-                    all,
-                };
-                // A row's own default is valid: a test applies them all.
-                let applied = take.apply(draft, &given);
-                debug_assert!(applied.is_ok(), "{}: {applied:?}", row.name);
-            }
+        let Outcome::Honoured(take) = &row.outcome else { continue };
+        if draft.get(take.path()).is_none() {
+            let given = Given { name: row.name, value: row.default, captures: Vec::new(), all };
+            let applied = take.apply(draft, &given);
+            debug_assert!(applied.is_ok(), "{}: {applied:?}", row.name);
         }
     }
     if draft.get("name").is_none() {
