@@ -1,7 +1,8 @@
 //! [`Config`] to [`Validated`]: every rule that the types alone do not hold.
 
+use cdc_core::wire::ConnectOptions;
 use regex::RegexBuilder;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::{
     Config, Delivery, FilterConfig, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
@@ -36,8 +37,8 @@ pub struct Validated {
 pub struct Source {
     /// The section.
     pub config: SourceConfig,
-    /// The connection as libpq's words or URL, password included.
-    pub conninfo: SecretString,
+    /// The connection.
+    pub connect: ConnectOptions,
 }
 
 /// Which stages run in this process.
@@ -204,8 +205,8 @@ fn source(config: SourceConfig, problems: &mut Vec<Problem>) -> Option<Source> {
         }
     }
     check_numbers(&config, problems);
-    let conninfo = keep(conninfo(&config), problems)?;
-    Some(Source { config, conninfo })
+    let connect = keep(connect(&config), problems)?;
+    Some(Source { config, connect })
 }
 
 fn check_slot(config: &SourceConfig, problems: &mut Vec<Problem>) {
@@ -304,13 +305,13 @@ fn check_patterns(path: &str, patterns: &[String], problems: &mut Vec<Problem>) 
     }
 }
 
-fn conninfo(config: &SourceConfig) -> Result<SecretString, Problem> {
+fn connect(config: &SourceConfig) -> Result<ConnectOptions, Problem> {
     let password = secret::resolve(
         "source.password",
         config.password.as_ref(),
         config.password_file.as_deref(),
     )?;
-    if let Some(url) = &config.url {
+    let (key, options) = if let Some(url) = &config.url {
         if let Some((field, _)) = words(config).into_iter().find(|(_, v)| v.is_some()) {
             let (key, _) = KEYS.iter().find(|(_, word)| *word == field).unwrap_or(&("", ""));
             return Err(Problem::new(
@@ -318,21 +319,28 @@ fn conninfo(config: &SourceConfig) -> Result<SecretString, Problem> {
                 "`url` is given too: keep one of the two, or put this into the URL",
             ));
         }
-        return Ok(match password {
-            Some(p) => with_password(url, &p),
-            None => url.clone(),
-        });
-    }
+        ("source.url", ConnectOptions::parse(url.expose_secret()))
+    } else {
+        ("source", ConnectOptions::parse(&conninfo(config)))
+    };
+    let options = options.map_err(|e| Problem::new(key, e.chain()))?;
+    Ok(match (&config.password_file, password) {
+        // Read again at each connection, so that a changed password needs no restart.
+        (Some(file), _) => options.with_password_file(file),
+        (None, Some(p)) => options.with_password(p),
+        (None, None) => options,
+    })
+}
+
+/// The single fields in libpq's notation, but for the password.
+fn conninfo(config: &SourceConfig) -> String {
     let mut text = String::new();
     for (word, value) in words(config) {
         if let Some(value) = value {
             push_word(&mut text, word, &value);
         }
     }
-    if let Some(p) = &password {
-        push_word(&mut text, "password", p.expose_secret());
-    }
-    Ok(text.into())
+    text
 }
 
 /// Keys of the section whose libpq word differs.
@@ -350,10 +358,17 @@ const KEYS: [(&str, &str); 10] = [
 ];
 
 fn words(c: &SourceConfig) -> [(&'static str, Option<String>); 10] {
+    let (host, port) = match &c.host {
+        Some(hosts) => {
+            let (hosts, ports) = split_hosts(hosts, c.port);
+            (Some(hosts), ports)
+        }
+        None => (None, c.port.map(|p| p.to_string())),
+    };
     let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
     [
-        ("host", c.host.clone()),
-        ("port", c.port.map(|p| p.to_string())),
+        ("host", host),
+        ("port", port),
         ("user", c.user.clone()),
         ("dbname", c.database.clone()),
         ("sslmode", c.sslmode.map(|m| m.as_str().to_owned())),
@@ -369,6 +384,29 @@ fn words(c: &SourceConfig) -> [(&'static str, Option<String>); 10] {
             c.channel_binding.map(|m| m.as_str().to_owned()),
         ),
     ]
+}
+
+/// Splits `a:1,b,[::1]:2` into libpq's two lists; hosts without a port of their own have the common one.
+fn split_hosts(hosts: &str, port: Option<u16>) -> (String, Option<String>) {
+    let common = port.map(|p| p.to_string());
+    let split = |one: &str| {
+        let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
+        let with_port = one
+            .rsplit_once(':')
+            .filter(|(host, _)| host.ends_with(']') || !host.contains(':'));
+        match with_port.filter(|_| !one.starts_with('/')) {
+            Some((host, port)) => (bare(host), Some(port.to_owned())),
+            None => (bare(one), None),
+        }
+    };
+    let (hosts, own): (Vec<String>, Vec<Option<String>>) = hosts.split(',').map(|h| split(h.trim())).unzip();
+    let ports = if own.iter().all(Option::is_none) {
+        common
+    } else {
+        let port = |own: Option<String>| own.or_else(|| common.clone()).unwrap_or_else(|| "5432".into());
+        Some(own.into_iter().map(port).collect::<Vec<_>>().join(","))
+    };
+    (hosts.join(","), ports)
 }
 
 /// Appends `word='value'` in libpq's quoting.
@@ -387,24 +425,6 @@ fn push_word(text: &mut String, word: &str, value: &str) {
     text.push('\'');
 }
 
-fn with_password(url: &SecretString, password: &SecretString) -> SecretString {
-    let mut text = url.expose_secret().to_owned();
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        text.push(if text.contains('?') { '&' } else { '?' });
-        text.push_str("password=");
-        for b in password.expose_secret().bytes() {
-            if b.is_ascii_alphanumeric() {
-                text.push(char::from(b));
-            } else {
-                text.push_str(&format!("%{b:02X}"));
-            }
-        }
-    } else {
-        push_word(&mut text, "password", password.expose_secret());
-    }
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,23 +434,28 @@ mod tests {
         let config = SourceConfig {
             host: Some("/var/run/it's".into()),
             database: Some(r"a\b".into()),
-            password: Some("p w".to_owned().into()),
             ..SourceConfig::default()
         };
-        let got = conninfo(&config).unwrap();
-        assert_eq!(
-            got.expose_secret(),
-            r"host='/var/run/it\'s' dbname='a\\b' password='p w'"
-        );
+        assert_eq!(conninfo(&config), r"host='/var/run/it\'s' dbname='a\\b'");
     }
 
     #[test]
-    fn a_password_is_added_to_a_url() {
-        let url: SecretString = "postgres://u@h/d?sslmode=require".to_owned().into();
-        let got = with_password(&url, &"a&b".to_owned().into());
-        assert_eq!(
-            got.expose_secret(),
-            "postgres://u@h/d?sslmode=require&password=a%26b"
-        );
+    fn hosts_may_have_ports_of_their_own() {
+        let config = SourceConfig {
+            host: Some("a:1, b ,::1,[::2]:3".into()),
+            port: Some(9),
+            ..SourceConfig::default()
+        };
+        assert_eq!(conninfo(&config), "host='a,b,::1,::2' port='1,9,9,3'");
+    }
+
+    #[test]
+    fn a_password_file_goes_with_a_url() {
+        let config = SourceConfig {
+            url: Some("postgres://u@h/d?sslmode=disable".to_owned().into()),
+            password: Some("p w".to_owned().into()),
+            ..SourceConfig::default()
+        };
+        assert_eq!(connect(&config).unwrap().describe(), "u@h:5432/d");
     }
 }

@@ -240,9 +240,16 @@ fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result
 /// Adds what Debezium and Connect take for granted and we do not.
 fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) {
     for row in table::rows().filter(|r| r.writes_default) {
-        let Outcome::Honoured(take) = &row.outcome else { continue };
+        let Outcome::Honoured(take) = &row.outcome else {
+            continue;
+        };
         if draft.get(take.path()).is_none() {
-            let given = Given { name: row.name, value: row.default, captures: Vec::new(), all };
+            let given = Given {
+                name: row.name,
+                value: row.default,
+                captures: Vec::new(),
+                all,
+            };
             let applied = take.apply(draft, &given);
             debug_assert!(applied.is_ok(), "{}: {applied:?}", row.name);
         }

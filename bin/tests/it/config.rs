@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use pgcdc::config::load::from_text;
 use pgcdc::config::{OffsetsConfig, Stages};
-use secrecy::ExposeSecret;
 
 const GOOD: &str = "\
 source:
@@ -34,10 +33,7 @@ fn a_good_file_is_taken_with_variables_and_defaults() {
     assert_eq!(got.stages, Stages::SourceToOutput);
     assert!(matches!(got.offsets, OffsetsConfig::Memory));
     let source = got.source.unwrap();
-    assert_eq!(
-        source.conninfo.expose_secret(),
-        "host='db.example' user='pgcdc' dbname='shop' password='s3cret'"
-    );
+    assert_eq!(source.connect.describe(), "pgcdc@db.example:5432/shop");
     assert!(source.config.streaming.in_progress);
     assert_eq!(source.config.memory.0.as_u64(), 16 << 20);
 }
