@@ -1,0 +1,93 @@
+//! One column of a plan: where its value is in the row, and how it is written.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::event::Image;
+use super::format::OnValueError;
+use super::mapper::Mapper;
+use crate::row::Datum;
+use crate::types::ColumnWriter;
+use crate::{Error, ErrorKind};
+
+/// What a plan's columns do with values that cannot be represented.
+#[derive(Debug)]
+pub(super) struct Failures {
+    pub(super) mode: OnValueError,
+    pub(super) count: AtomicU64,
+}
+
+/// A column of a key or value.
+#[derive(Debug)]
+pub(super) struct PlanColumn {
+    /// Index in the rows.
+    pub(super) index: usize,
+    /// Name in the database.
+    pub(super) name: String,
+    /// Whether old rows that hold only the replica identity have it.
+    pub(super) identity: bool,
+    /// Whether NULL is allowed.
+    pub(super) nullable: bool,
+    /// What stands before the value: `{"name":` or `,"name":`.
+    pub(super) fragment: Box<[u8]>,
+    pub(super) writer: Arc<ColumnWriter>,
+    pub(super) mapper: Option<Mapper>,
+    pub(super) reported: AtomicBool,
+}
+
+impl PlanColumn {
+    /// Appends name and value.
+    pub(super) fn write(
+        &self,
+        image: Image<'_>,
+        table: &str,
+        failures: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        out.extend_from_slice(&self.fragment);
+        let datum = image.get(self.index, self.identity);
+        let start = out.len();
+        if let Some(mapper) = &self.mapper {
+            if mapper.write(datum, self.nullable, out) {
+                return Ok(());
+            }
+        }
+        let written = match datum {
+            None | Some(Datum::Null) if !self.nullable => {
+                self.writer.write_filler(out);
+                Ok(())
+            }
+            None => self.writer.write(Datum::Null, out),
+            Some(datum) => self.writer.write(datum, out),
+        };
+        if let Err(cause) = written {
+            out.truncate(start);
+            return self.failed(cause.into(), table, failures, out);
+        }
+        if let Some(mapper) = &self.mapper {
+            mapper.finish(start, out);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn failed(
+        &self,
+        cause: Box<dyn std::error::Error + Send + Sync>,
+        table: &str,
+        failures: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let column = &self.name;
+        if failures.mode == OnValueError::Fail || !self.nullable {
+            let text = format!("a value of column {column} of table {table} cannot be represented");
+            return Err(Error::new(ErrorKind::Value, text).with_source(cause));
+        }
+        failures.count.fetch_add(1, Ordering::Relaxed);
+        if failures.mode == OnValueError::Warn && !self.reported.swap(true, Ordering::Relaxed) {
+            tracing::warn!(table, column, error = %cause, "a value cannot be represented and becomes null; further ones are only counted");
+        }
+        out.extend_from_slice(b"null");
+        Ok(())
+    }
+}

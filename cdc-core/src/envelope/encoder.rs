@@ -1,0 +1,330 @@
+//! Rows to records.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use foldhash::HashMap;
+
+use super::column::Failures;
+use super::event::{EventContext, Image, OldRow, RowOp, SnapshotMarker};
+use super::format::{Format, Operation};
+use super::header::{Headers, NEW_KEY, OLD_KEY};
+use super::key::KeyRules;
+use super::mapper::Rules;
+use super::naming::TopicNames;
+use super::plan::{self, RelationPlan};
+use super::service::Service;
+use super::source::SourceBlock;
+use super::transaction::Transaction;
+use crate::filter::Capture;
+use crate::row::RowView;
+use crate::schema::{Table, TypeCatalog};
+use crate::{Batch, Error, RecordHead, json};
+
+/// Writes events as records into batches.
+///
+/// A clone shares the configuration and has counters of its own: the stream uses one, each snapshot worker another.
+///
+/// # Replay
+/// Rows that are already durable after a restart must still be counted when transaction metadata is on: encode them
+/// into a scratch batch and drop that.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    pub(super) shared: Arc<Shared>,
+    pub(super) source: SourceBlock,
+    pub(super) transaction: Transaction,
+    old_key: Vec<u8>,
+    new_key: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// What all clones of an encoder share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) format: Arc<Format>,
+    pub(super) capture: Arc<Capture>,
+    pub(super) rules: Rules,
+    pub(super) keys: KeyRules,
+    pub(super) names: TopicNames,
+    pub(super) headers: Headers,
+    pub(super) failures: Failures,
+    pub(super) service: Service,
+    /// Adjusted schema names with their originals. Locked when a plan is compiled.
+    pub(super) schema_names: Mutex<HashMap<String, String>>,
+}
+
+/// One record of a row.
+struct Change<'a> {
+    op: Operation,
+    key: Option<Image<'a>>,
+    before: Option<Image<'a>>,
+    after: Option<Image<'a>>,
+    /// Name and value of the header that a changed key has.
+    moved: Option<(&'static [u8], &'a [u8])>,
+    /// Number of the record among those of its row.
+    sub: u64,
+}
+
+impl Encoder {
+    /// An encoder for `database`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a name, an expression or a rule of the format is wrong.
+    pub fn new(format: Arc<Format>, capture: Arc<Capture>, database: &str) -> Result<Self, Error> {
+        let names = TopicNames::new(&format.topic_naming, &format.topic_prefix, &format.topic_delimiter)?;
+        let run_id = uuid::Uuid::now_v7().to_string();
+        let source = SourceBlock::new(&format.source_version, &format.topic_prefix, database);
+        let shared = Shared {
+            rules: Rules::new(&format.column_rules)?,
+            keys: KeyRules::new(&format.message_keys)?,
+            headers: Headers::new(&format, &run_id),
+            failures: Failures { mode: format.on_value_error, count: AtomicU64::new(0) },
+            service: Service::new(&format, &names)?,
+            schema_names: Mutex::default(),
+            names,
+            format,
+            capture,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            source,
+            transaction: Transaction::default(),
+            old_key: Vec::new(),
+            new_key: Vec::new(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Compiles the plan of a table; none if the table is not captured.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if adjusted names collide, and what compiling a column reports.
+    pub fn plan(&self, table: &Table, types: &TypeCatalog) -> Result<Option<Arc<RelationPlan>>, Error> {
+        if !self.shared.capture.table(&table.schema, &table.name) {
+            return Ok(None);
+        }
+        plan::compile(&self.shared, table, types).map(|p| Some(Arc::new(p)))
+    }
+
+    /// Sets `source.xmin`: the slot's `catalog_xmin`, or none if it is not fetched.
+    pub fn set_xmin(&mut self, xmin: Option<u64>) {
+        self.source.xmin = xmin;
+    }
+
+    /// Values so far that could not be represented and became null, in this encoder and its clones.
+    #[must_use]
+    pub fn value_failures(&self) -> u64 {
+        self.shared.failures.count.load(Ordering::Relaxed)
+    }
+
+    /// Writes the records of a row change: none if the operation is skipped, three if the key changed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a value cannot be represented and may not become null. The
+    /// batch then holds no part of the failed record.
+    pub fn row(&mut self, plan: &RelationPlan, op: RowOp<'_>, c: &EventContext, out: &mut Batch) -> Result<(), Error> {
+        match op {
+            RowOp::Read(new) => self.fresh(plan, Operation::Read, new, c, out),
+            RowOp::Insert(new) => self.fresh(plan, Operation::Create, new, c, out),
+            RowOp::Update { old, new } => self.update(plan, old, new, c, out),
+            RowOp::Delete(old) => {
+                let old = Image::Old(old);
+                self.delete(plan, old, None, c, out)
+            }
+            RowOp::Truncate => {
+                let op = Operation::Truncate;
+                let change = Change { op, key: None, before: None, after: None, moved: None, sub: 0 };
+                self.emit(plan, &change, c, out)
+            }
+        }
+    }
+
+    fn fresh(
+        &mut self,
+        plan: &RelationPlan,
+        op: Operation,
+        new: RowView<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let image = Image::New(new, None);
+        let change = Change { op, key: Some(image), before: None, after: Some(image), moved: None, sub: 0 };
+        self.emit(plan, &change, c, out)
+    }
+
+    fn delete(
+        &mut self,
+        plan: &RelationPlan,
+        old: Image<'_>,
+        moved: Option<(&'static [u8], &[u8])>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let op = Operation::Delete;
+        let change = Change { op, key: Some(old), before: Some(old), after: None, moved, sub: 0 };
+        let before = out.len();
+        self.emit(plan, &change, c, out)?;
+        if out.len() > before && self.shared.format.tombstones_on_delete {
+            out.tombstone_of_last();
+        }
+        Ok(())
+    }
+
+    fn update(
+        &mut self,
+        plan: &RelationPlan,
+        old: Option<OldRow<'_>>,
+        new: RowView<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        // The server itself leaves updates out when the publication does; a changed key must not make a difference.
+        if self.shared.skips(Operation::Update) {
+            return Ok(());
+        }
+        let (before, after) = (old.map(Image::Old), Image::New(new, old));
+        if let Some(before) = before {
+            if self.key_changed(plan, before, after)? {
+                return self.move_key(plan, before, after, c, out);
+            }
+        }
+        let op = Operation::Update;
+        let change = Change { op, key: Some(after), before, after: Some(after), moved: None, sub: 0 };
+        self.emit(plan, &change, c, out)
+    }
+
+    /// Whether the key is written differently for the two rows; leaves both as header values in the buffers.
+    fn key_changed(&mut self, plan: &RelationPlan, before: Image<'_>, after: Image<'_>) -> Result<bool, Error> {
+        let Some(key) = &plan.key else { return Ok(false) };
+        if key.same_bytes(before, after) {
+            return Ok(false);
+        }
+        let failures = &self.shared.failures;
+        self.old_key.clear();
+        key.write_header(before, &plan.identifier, failures, &mut self.old_key)?;
+        self.new_key.clear();
+        key.write_header(after, &plan.identifier, failures, &mut self.new_key)?;
+        Ok(self.old_key != self.new_key)
+    }
+
+    /// A changed key: a delete and tombstone of the old one, a create of the new one.
+    fn move_key(
+        &mut self,
+        plan: &RelationPlan,
+        before: Image<'_>,
+        after: Image<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let (old_key, new_key) = (std::mem::take(&mut self.old_key), std::mem::take(&mut self.new_key));
+        let done = self.delete(plan, before, Some((NEW_KEY, &new_key)), c, out).and_then(|()| {
+            let op = Operation::Create;
+            let moved = Some((OLD_KEY, old_key.as_slice()));
+            let change = Change { op, key: Some(after), before: None, after: Some(after), moved, sub: 1 };
+            self.emit(plan, &change, c, out)
+        });
+        (self.old_key, self.new_key) = (old_key, new_key);
+        done
+    }
+
+    fn emit(
+        &mut self,
+        plan: &RelationPlan,
+        change: &Change<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if self.shared.skips(change.op) {
+            return Ok(());
+        }
+        let written = self.write(plan, change, c, out);
+        match written {
+            Ok(true) => out.finish(head(plan.topic(), c)),
+            Ok(false) | Err(_) => out.discard(),
+        }
+        written.map(|_| ())
+    }
+
+    /// Writes key, headers and value; false if there is nothing to say.
+    fn write(
+        &mut self,
+        plan: &RelationPlan,
+        change: &Change<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<bool, Error> {
+        let shared = Arc::clone(&self.shared);
+        if let (Some(key), Some(image)) = (&plan.key, change.key) {
+            key.write(image, &plan.identifier, &shared.failures, out.buf())?;
+            out.mark_key();
+        }
+        if let Some((name, value)) = change.moved {
+            out.header(name, Some(value));
+        }
+        shared.headers.context(out);
+        shared.headers.position(c.position, change.sub, &mut self.scratch, out);
+        let changed = self.value(plan, change, c, &shared, out.buf())?;
+        out.mark_value();
+        Ok(changed)
+    }
+
+    fn value(
+        &mut self,
+        plan: &RelationPlan,
+        change: &Change<'_>,
+        c: &EventContext,
+        shared: &Shared,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Error> {
+        out.extend_from_slice(&plan.wrapper.open);
+        out.extend_from_slice(b"{\"before\":");
+        let before = out.len();
+        plan.row(change.before, &shared.failures, out)?;
+        let before = before..out.len();
+        out.extend_from_slice(b",\"after\":");
+        let after = out.len();
+        plan.row(change.after, &shared.failures, out)?;
+        if shared.format.skip_messages_without_change
+            && change.op == Operation::Update
+            && out.get(before) == out.get(after..)
+        {
+            return Ok(false);
+        }
+        out.extend_from_slice(b",\"source\":");
+        self.source.write(&plan.source, c, out);
+        out.extend_from_slice(b",\"transaction\":");
+        if shared.format.transaction_metadata && c.snapshot == SnapshotMarker::None && c.xid.is_some() {
+            self.transaction.count(&plan.identifier).write(c, out);
+        } else {
+            out.extend_from_slice(b"null");
+        }
+        out.extend_from_slice(b",\"op\":\"");
+        out.push(change.op.code());
+        out.extend_from_slice(b"\",\"ts_ms\":");
+        json::write_i64(out, c.now_ns.div_euclid(1_000_000));
+        out.extend_from_slice(b",\"ts_us\":");
+        json::write_i64(out, c.now_ns.div_euclid(1000));
+        out.extend_from_slice(b",\"ts_ns\":");
+        json::write_i64(out, c.now_ns);
+        out.push(b'}');
+        out.extend_from_slice(plan.wrapper.close);
+        Ok(true)
+    }
+}
+
+impl Shared {
+    fn skips(&self, op: Operation) -> bool {
+        self.format.skipped_operations.contains(&op)
+    }
+}
+
+/// Head of a record whose partition the partitioner chooses.
+pub(super) fn head(topic: &Arc<crate::Topic>, c: &EventContext) -> RecordHead {
+    RecordHead {
+        topic: Arc::clone(topic),
+        partition: None,
+        timestamp_ms: None,
+        position: c.position,
+        version_lsn: c.version_lsn,
+    }
+}

@@ -1,0 +1,104 @@
+//! The message key of a table: which columns, and how it is written.
+
+use super::column::{Failures, PlanColumn};
+use super::event::Image;
+use super::schemas::Wrapper;
+use crate::connect::Schema;
+use crate::filter::RegexList;
+use crate::schema::Table;
+use crate::{Error, ErrorKind};
+
+use super::format::MessageKey;
+
+/// Field that regex topic naming adds to keys: tables that share a topic keep their keys apart.
+pub(super) const PHYSICAL_TABLE: &str = "__dbz__physicalTableIdentifier";
+
+/// A compiled key.
+#[derive(Debug)]
+pub(super) struct KeyPlan {
+    pub(super) columns: Vec<PlanColumn>,
+    /// What follows the last column: a constant field if any, and the closing brace.
+    pub(super) tail: Box<[u8]>,
+    pub(super) wrapper: Wrapper,
+    /// Wrapper of the key in header values.
+    pub(super) header: Wrapper,
+    pub(super) schema: Schema,
+}
+
+impl KeyPlan {
+    /// Appends the key as a record's key has it.
+    pub(super) fn write(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.extend_from_slice(&self.wrapper.open);
+        self.payload(image, table, f, out)?;
+        out.extend_from_slice(self.wrapper.close);
+        Ok(())
+    }
+
+    /// Appends the key as a header value has it.
+    pub(super) fn write_header(
+        &self,
+        image: Image<'_>,
+        table: &str,
+        f: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        out.extend_from_slice(&self.header.open);
+        self.payload(image, table, f, out)?;
+        out.extend_from_slice(self.header.close);
+        Ok(())
+    }
+
+    fn payload(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+        if self.columns.is_empty() {
+            out.push(b'{');
+        }
+        for column in &self.columns {
+            column.write(image, table, f, out)?;
+        }
+        out.extend_from_slice(&self.tail);
+        Ok(())
+    }
+
+    /// Whether all key columns hold the same bytes in both rows. If not, the keys may still be written alike.
+    pub(super) fn same_bytes(&self, old: Image<'_>, new: Image<'_>) -> bool {
+        let same = |c: &PlanColumn| old.get(c.index, c.identity) == new.get(c.index, c.identity);
+        self.columns.iter().all(same)
+    }
+}
+
+/// The configured keys, compiled.
+#[derive(Debug)]
+pub(super) struct KeyRules {
+    rules: Vec<(RegexList, Vec<String>)>,
+}
+
+impl KeyRules {
+    pub(super) fn new(keys: &[MessageKey]) -> Result<Self, Error> {
+        let compile = |k: &MessageKey| {
+            if k.columns.is_empty() {
+                let text = format!("message_keys: the rule for `{}` names no column", k.table);
+                return Err(Error::new(ErrorKind::Config, text));
+            }
+            let list = RegexList::new("message_keys", std::slice::from_ref(&k.table))?;
+            Ok((list, k.columns.clone()))
+        };
+        let rules = keys.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { rules })
+    }
+
+    /// Indices of the key's columns in the order of the key: the first rule for the table, else the table's own key.
+    pub(super) fn columns(&self, identifier: &str, table: &Table) -> Vec<usize> {
+        let Some((_, names)) = self.rules.iter().find(|(list, _)| list.is_match(identifier)) else {
+            return table.key.clone();
+        };
+        let find = |name: &String| {
+            let exact = table.columns.iter().position(|c| c.name == *name);
+            let found = exact.or_else(|| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)));
+            if found.is_none() {
+                tracing::warn!(table = identifier, column = %name, "message_keys names a column that the table does not have");
+            }
+            found
+        };
+        names.iter().filter_map(find).collect()
+    }
+}

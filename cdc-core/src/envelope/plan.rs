@@ -1,0 +1,236 @@
+//! A relation's plan: everything about its events that does not change from row to row, as bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::column::{Failures, PlanColumn};
+use super::encoder::Shared;
+use super::event::Image;
+use super::key::{KeyPlan, PHYSICAL_TABLE};
+use super::mapper::Mapper;
+use super::naming::Role;
+use super::schemas::{self, Wrapper};
+use super::source::SourceBlock;
+use super::source_type::SourceType;
+use crate::connect::{Field, Kind, Schema};
+use crate::schema::{Table, TypeCatalog};
+use crate::types::ColumnWriter;
+use crate::{Error, ErrorKind, Topic, json};
+
+/// How the rows of one relation become records. Compiled when the relation is seen, used for each row.
+#[derive(Debug)]
+pub struct RelationPlan {
+    pub(super) topic: Arc<Topic>,
+    /// `schema.table`.
+    pub(super) identifier: Arc<str>,
+    pub(super) key: Option<KeyPlan>,
+    pub(super) columns: Vec<PlanColumn>,
+    pub(super) wrapper: Wrapper,
+    /// Fragment of the source block.
+    pub(super) source: Box<[u8]>,
+    schema: Schema,
+}
+
+impl RelationPlan {
+    /// Topic of the rows.
+    #[must_use]
+    pub fn topic(&self) -> &Arc<Topic> {
+        &self.topic
+    }
+
+    /// `schema.table`.
+    #[must_use]
+    pub fn identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// Schema of keys; none if the table has no key.
+    #[must_use]
+    pub fn key_schema(&self) -> Option<&Schema> {
+        self.key.as_ref().map(|k| &k.schema)
+    }
+
+    /// Schema of values: the envelope.
+    #[must_use]
+    pub fn value_schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Appends a row as a JSON object, or `null` if there is none.
+    pub(super) fn row(&self, image: Option<Image<'_>>, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Some(image) = image else {
+            out.extend_from_slice(b"null");
+            return Ok(());
+        };
+        if self.columns.is_empty() {
+            out.push(b'{');
+        }
+        for column in &self.columns {
+            column.write(image, &self.identifier, f, out)?;
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// A column that has a representation.
+struct Known {
+    index: usize,
+    writer: Arc<ColumnWriter>,
+    schema: Schema,
+}
+
+/// Compiles the plan of a captured table.
+pub(super) fn compile(shared: &Shared, table: &Table, types: &TypeCatalog) -> Result<RelationPlan, Error> {
+    let identifier = format!("{}.{}", table.schema, table.name);
+    let topic = shared.names.table(&table.schema, &table.name);
+    let known = known_columns(shared, table, types)?;
+    let value = ValueSide::compile(shared, &identifier, table, &known, types)?;
+    let key = compile_key(shared, &identifier, &topic, table, &known)?;
+    let schema = {
+        let mut row = schemas::structure(&schema_name(shared, &topic, "Value")?, None, value.fields);
+        row.optional = true;
+        schemas::envelope(&schema_name(shared, &topic, "Envelope")?, &row)
+    };
+    Ok(RelationPlan {
+        topic: Arc::new(Topic { name: topic }),
+        identifier: identifier.into(),
+        key,
+        columns: value.columns,
+        wrapper: Wrapper::new(&schema, shared.format.value_schemas),
+        source: SourceBlock::table_fragment(&table.schema, &table.name),
+        schema,
+    })
+}
+
+fn known_columns(shared: &Shared, table: &Table, types: &TypeCatalog) -> Result<Vec<Known>, Error> {
+    let mut known = Vec::with_capacity(table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        let Some(writer) = ColumnWriter::compile(column, types, &shared.format.values)? else {
+            continue;
+        };
+        let mut schema = writer.schema().clone();
+        if shared.format.include_schema_comments {
+            schema.doc.clone_from(&column.comment);
+        }
+        known.push(Known { index, writer: Arc::new(writer), schema });
+    }
+    Ok(known)
+}
+
+struct ValueSide {
+    columns: Vec<PlanColumn>,
+    fields: Vec<Field>,
+}
+
+impl ValueSide {
+    fn compile(
+        shared: &Shared,
+        identifier: &str,
+        table: &Table,
+        known: &[Known],
+        types: &TypeCatalog,
+    ) -> Result<Self, Error> {
+        let mut side = Self { columns: Vec::new(), fields: Vec::new() };
+        for k in known {
+            let Some(column) = table.columns.get(k.index) else { continue };
+            if !shared.capture.column(&table.schema, &table.name, &column.name) {
+                continue;
+            }
+            let mut schema = k.schema.clone();
+            let source = SourceType::of(column, types);
+            let mapper = shared.rules.apply(identifier, &column.name, &source, &k.writer, &mut schema);
+            add(shared, identifier, table, k, (schema, mapper), &mut side.columns, &mut side.fields)?;
+        }
+        Ok(side)
+    }
+}
+
+/// Adds a column to a key or a value.
+fn add(
+    shared: &Shared,
+    identifier: &str,
+    table: &Table,
+    known: &Known,
+    (schema, mapper): (Schema, Option<Mapper>),
+    columns: &mut Vec<PlanColumn>,
+    fields: &mut Vec<Field>,
+) -> Result<(), Error> {
+    let Some(column) = table.columns.get(known.index) else { return Ok(()) };
+    let name = shared.format.field_name_adjustment.adjust(&column.name, Role::Field);
+    if fields.iter().any(|f| f.name == name) {
+        let text = format!("two columns of table {identifier} become the field {name}: exclude or rename one of them");
+        return Err(Error::new(ErrorKind::Config, text));
+    }
+    columns.push(PlanColumn {
+        index: known.index,
+        name: column.name.clone(),
+        identity: column.identity,
+        nullable: column.nullable,
+        fragment: member(columns.is_empty(), &name),
+        writer: Arc::clone(&known.writer),
+        mapper,
+        reported: AtomicBool::new(false),
+    });
+    fields.push(Field::new(name, schema));
+    Ok(())
+}
+
+/// `{"name":` for the first member of an object, `,"name":` for others.
+fn member(first: bool, name: &str) -> Box<[u8]> {
+    let mut out = vec![if first { b'{' } else { b',' }];
+    json::write_str(&mut out, name.as_bytes());
+    out.push(b':');
+    out.into()
+}
+
+fn compile_key(
+    shared: &Shared,
+    identifier: &str,
+    topic: &str,
+    table: &Table,
+    known: &[Known],
+) -> Result<Option<KeyPlan>, Error> {
+    let (mut columns, mut fields) = (Vec::new(), Vec::new());
+    for index in shared.keys.columns(identifier, table) {
+        let Some(k) = known.iter().find(|k| k.index == index) else { continue };
+        add(shared, identifier, table, k, (k.schema.clone(), None), &mut columns, &mut fields)?;
+    }
+    let mut tail = Vec::new();
+    if let Some(physical) = shared.names.physical_table(&table.schema, &table.name) {
+        let first = columns.is_empty();
+        tail.extend_from_slice(member(first, PHYSICAL_TABLE).get(usize::from(first)..).unwrap_or_default());
+        json::write_str(&mut tail, physical.as_bytes());
+        fields.push(Field::new(PHYSICAL_TABLE, Schema::new(Kind::String)));
+    }
+    tail.push(b'}');
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let schema = schemas::structure(&schema_name(shared, topic, "Key")?, None, fields);
+    Ok(Some(KeyPlan {
+        columns,
+        tail: tail.into(),
+        wrapper: Wrapper::new(&schema, shared.format.key_schemas),
+        header: Wrapper::new(&schema, shared.headers.schemas),
+        schema,
+    }))
+}
+
+/// Full name of a schema, adjusted. Two names that become one would make consumers mix up two schemas.
+fn schema_name(shared: &Shared, topic: &str, what: &str) -> Result<String, Error> {
+    let original = format!("{topic}.{what}");
+    let adjusted = shared.format.schema_name_adjustment.adjust(&original, Role::Schema);
+    if adjusted == original {
+        return Ok(adjusted);
+    }
+    let mut seen = shared.schema_names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let first = seen.entry(adjusted.clone()).or_insert_with(|| original.clone());
+    if *first != original {
+        let text = format!(
+            "the schema names {first} and {original} both become {adjusted}: use schema_name_adjustment avro_unicode"
+        );
+        return Err(Error::new(ErrorKind::Config, text));
+    }
+    Ok(adjusted)
+}
