@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::filter::Capture;
 use crate::pgoutput::Relation;
-use crate::schema::{Column, Oid, ReplicaIdentity, Table, TypeCatalog};
+use crate::schema::{Column, Oid, ReplicaIdentity, Table};
 use crate::wire::Session;
 use crate::{Error, ErrorKind};
 

@@ -34,3 +34,6 @@ pub use format::{
 pub use header::POSITION_HEADER;
 pub use naming::{NameAdjustment, TopicNaming, TopicRegex};
 pub use plan::RelationPlan;
+
+#[cfg(test)]
+mod golden;

@@ -8,7 +8,7 @@ use super::encoder::Shared;
 use super::event::Image;
 use super::key::{KeyPlan, PHYSICAL_TABLE};
 use super::mapper::Mapper;
-use super::naming::Role;
+use super::naming::{NameAdjustment, Role};
 use super::schemas::{self, Wrapper};
 use super::source::SourceBlock;
 use super::source_type::SourceType;
@@ -221,7 +221,7 @@ fn compile_key(
 fn schema_name(shared: &Shared, topic: &str, what: &str) -> Result<String, Error> {
     let original = format!("{topic}.{what}");
     let adjusted = shared.format.schema_name_adjustment.adjust(&original, Role::Schema);
-    if adjusted == original {
+    if shared.format.schema_name_adjustment == NameAdjustment::None {
         return Ok(adjusted);
     }
     let mut seen = shared.schema_names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
