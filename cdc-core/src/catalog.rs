@@ -23,7 +23,12 @@ pub async fn tables(s: &mut Session, capture: &Capture) -> Result<Vec<Table>, Er
     let mut found = read_tables(s, "").await?;
     found.retain(|t| capture.table(&t.schema, &t.name));
     complete(s, &mut found).await?;
-    found.sort_by_cached_key(|t| (capture.rank(&t.schema, &t.name), format!("{}.{}", t.schema, t.name)));
+    found.sort_by_cached_key(|t| {
+        (
+            capture.rank(&t.schema, &t.name),
+            format!("{}.{}", t.schema, t.name),
+        )
+    });
     Ok(found)
 }
 
@@ -117,7 +122,10 @@ async fn read_columns(s: &mut Session, oids: &str) -> Result<Numbered, Error> {
             identity_column: !row.text(8)?.is_empty(),
             comment: row.optional(9).map(str::to_owned),
         };
-        columns.entry(row.number(0)?).or_default().push((row.number(1)?, column));
+        columns
+            .entry(row.number(0)?)
+            .or_default()
+            .push((row.number(1)?, column));
     }
     Ok(columns)
 }
@@ -146,7 +154,9 @@ async fn read_indexes(s: &mut Session, oids: &str) -> Result<BTreeMap<Oid, Vec<I
         let index = Index {
             primary: row.text(1)? == "t",
             replica_identity: row.text(2)? == "t",
-            columns: numbers.collect::<Result<_, _>>().map_err(|_| unreadable("indkey"))?,
+            columns: numbers
+                .collect::<Result<_, _>>()
+                .map_err(|_| unreadable("indkey"))?,
             keys: row.number(4)?,
         };
         indexes.entry(row.number(0)?).or_default().push(index);
@@ -172,7 +182,11 @@ fn choose_key(indexes: &[Index], position: impl Fn(i32) -> Option<usize>) -> Vec
 fn identity_columns(identity: ReplicaIdentity, indexes: &[Index]) -> Option<Vec<i32>> {
     let of = |wanted: fn(&Index) -> bool| {
         let index = indexes.iter().find(|i| wanted(i));
-        Some(index.map(|i| i.columns.iter().copied().take(i.keys).collect()).unwrap_or_default())
+        Some(
+            index
+                .map(|i| i.columns.iter().copied().take(i.keys).collect())
+                .unwrap_or_default(),
+        )
     };
     match identity {
         ReplicaIdentity::Full => None,
@@ -211,9 +225,13 @@ pub fn merge(relation: &Relation, catalog: Option<&Table>) -> Table {
         })
         .collect();
     let position = |name: &str| columns.iter().position(|c| c.name == name);
-    let names = catalog.into_iter().flat_map(|t| t.key.iter().filter_map(|i| t.columns.get(*i)));
+    let names = catalog
+        .into_iter()
+        .flat_map(|t| t.key.iter().filter_map(|i| t.columns.get(*i)));
     let mut key: Vec<usize> = names.filter_map(|c| position(&c.name)).collect();
-    let flagged: Vec<usize> = (0..columns.len()).filter(|i| columns.get(*i).is_some_and(|c| c.identity)).collect();
+    let flagged: Vec<usize> = (0..columns.len())
+        .filter(|i| columns.get(*i).is_some_and(|c| c.identity))
+        .collect();
     let agrees = flagged.len() == key.len() && flagged.iter().all(|i| key.contains(i));
     if default_identity && !flagged.is_empty() && !agrees {
         key = flagged;
@@ -247,12 +265,17 @@ impl<'a> Fields<'a> {
     }
 
     fn number<T: std::str::FromStr>(&self, i: usize) -> Result<T, Error> {
-        self.text(i)?.parse().map_err(|_| unreadable(&format!("field {i}")))
+        self.text(i)?
+            .parse()
+            .map_err(|_| unreadable(&format!("field {i}")))
     }
 }
 
 fn unreadable(what: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("the catalog query returned no readable {what}"))
+    Error::new(
+        ErrorKind::Protocol,
+        format!("the catalog query returned no readable {what}"),
+    )
 }
 
 #[cfg(test)]
@@ -261,11 +284,22 @@ mod tests {
     use crate::pgoutput::RelationColumn;
 
     fn column(name: &str, identity: bool) -> RelationColumn {
-        RelationColumn { name: name.into(), type_oid: 23, typmod: -1, identity }
+        RelationColumn {
+            name: name.into(),
+            type_oid: 23,
+            typmod: -1,
+            identity,
+        }
     }
 
     fn relation(identity: ReplicaIdentity, columns: Vec<RelationColumn>) -> Relation {
-        Relation { oid: 1, schema: "s".into(), name: "t".into(), replica_identity: identity, columns }
+        Relation {
+            oid: 1,
+            schema: "s".into(),
+            name: "t".into(),
+            replica_identity: identity,
+            columns,
+        }
     }
 
     fn known(name: &str, type_oid: Oid) -> Column {
@@ -284,22 +318,42 @@ mod tests {
 
     #[test]
     fn the_key_keeps_the_catalogs_order() {
-        let catalog = Table { columns: vec![known("a", 23), known("b", 23)], key: vec![1, 0], ..Table::default() };
-        let stream = relation(ReplicaIdentity::Default, vec![column("a", true), column("b", true), column("c", false)]);
+        let catalog = Table {
+            columns: vec![known("a", 23), known("b", 23)],
+            key: vec![1, 0],
+            ..Table::default()
+        };
+        let stream = relation(
+            ReplicaIdentity::Default,
+            vec![column("a", true), column("b", true), column("c", false)],
+        );
         let t = merge(&stream, Some(&catalog));
         assert_eq!(t.key, [1, 0]);
         assert!(!t.columns[0].nullable && t.columns[2].nullable);
-        assert_eq!((t.columns[0].default.as_deref(), t.columns[2].default.as_deref()), (Some("5"), None));
+        assert_eq!(
+            (t.columns[0].default.as_deref(), t.columns[2].default.as_deref()),
+            (Some("5"), None)
+        );
     }
 
     #[test]
     fn the_stream_wins_over_a_catalog_that_has_moved_on() {
-        let catalog = Table { columns: vec![known("id2", 23), known("v", 25)], key: vec![0], ..Table::default() };
-        let stream = relation(ReplicaIdentity::Default, vec![column("id", true), column("v", false)]);
+        let catalog = Table {
+            columns: vec![known("id2", 23), known("v", 25)],
+            key: vec![0],
+            ..Table::default()
+        };
+        let stream = relation(
+            ReplicaIdentity::Default,
+            vec![column("id", true), column("v", false)],
+        );
         let t = merge(&stream, Some(&catalog));
         assert_eq!(t.key, [0], "renamed key column");
         assert!(!t.columns[0].nullable, "a primary key is never null");
-        assert_eq!(t.columns[1].default, None, "a default of another type does not apply");
+        assert_eq!(
+            t.columns[1].default, None,
+            "a default of another type does not apply"
+        );
         let dropped = merge(&stream, None);
         assert_eq!(dropped.key, [0]);
         assert!(dropped.columns[1].nullable);
@@ -307,21 +361,42 @@ mod tests {
 
     #[test]
     fn other_identities_do_not_tell_the_key() {
-        let catalog = Table { columns: vec![known("id", 23), known("k", 23)], key: vec![0], ..Table::default() };
+        let catalog = Table {
+            columns: vec![known("id", 23), known("k", 23)],
+            key: vec![0],
+            ..Table::default()
+        };
         for identity in [ReplicaIdentity::Index, ReplicaIdentity::Full] {
-            let stream = relation(identity, vec![column("id", identity == ReplicaIdentity::Full), column("k", true)]);
+            let stream = relation(
+                identity,
+                vec![column("id", identity == ReplicaIdentity::Full), column("k", true)],
+            );
             assert_eq!(merge(&stream, Some(&catalog)).key, [0], "{identity:?}");
         }
-        let keyless = relation(ReplicaIdentity::Default, vec![column("id", false), column("k", false)]);
+        let keyless = relation(
+            ReplicaIdentity::Default,
+            vec![column("id", false), column("k", false)],
+        );
         assert_eq!(merge(&keyless, Some(&catalog)).key, [0], "a unique index");
     }
 
     #[test]
     fn keys_are_chosen_as_debezium_does() {
-        let index = |primary, columns: &[i32], keys| Index { primary, replica_identity: false, columns: columns.into(), keys };
+        let index = |primary, columns: &[i32], keys| Index {
+            primary,
+            replica_identity: false,
+            columns: columns.into(),
+            keys,
+        };
         let position = |n: i32| usize::try_from(n - 1).ok();
-        assert_eq!(choose_key(&[index(false, &[2], 1), index(true, &[3, 1], 2)], position), [2, 0]);
-        assert_eq!(choose_key(&[index(false, &[2, 0], 2), index(false, &[2, 1], 1)], position), [1, 0]);
+        assert_eq!(
+            choose_key(&[index(false, &[2], 1), index(true, &[3, 1], 2)], position),
+            [2, 0]
+        );
+        assert_eq!(
+            choose_key(&[index(false, &[2, 0], 2), index(false, &[2, 1], 1)], position),
+            [1, 0]
+        );
         assert_eq!(choose_key(&[], position), Vec::<usize>::new());
     }
 }

@@ -133,7 +133,8 @@ struct Compiled {
 impl Compiled {
     fn new(list: &str, filter: &NameFilter) -> Result<Self, Error> {
         if !filter.include.is_empty() && !filter.exclude.is_empty() {
-            let text = format!("{list}.include.list and {list}.exclude.list exclude each other: keep one of them");
+            let text =
+                format!("{list}.include.list and {list}.exclude.list exclude each other: keep one of them");
             return Err(Error::new(ErrorKind::Config, text));
         }
         let compile = |side: &str, patterns: &[String]| match patterns {
@@ -270,15 +271,31 @@ mod tests {
         let c = capture(|_| ()).unwrap();
         assert!(!c.table("pg_catalog", "pg_class") && !c.table("public", "spatial_ref_sys"));
         assert!(!c.table("pg_temp_3", "t") && c.table("public", "t"));
-        assert!(capture(|f| f.ignore_builtin = false).unwrap().table("public", "spatial_ref_sys"));
+        assert!(
+            capture(|f| f.ignore_builtin = false)
+                .unwrap()
+                .table("public", "spatial_ref_sys")
+        );
     }
 
     #[test]
     fn both_lists_and_bad_expressions_are_named() {
-        let both = capture(|f| f.tables = NameFilter { include: vec!["a".into()], exclude: vec!["b".into()] });
-        assert!(both.unwrap_err().to_string().contains("table.include.list and table.exclude.list"));
+        let both = capture(|f| {
+            f.tables = NameFilter {
+                include: vec!["a".into()],
+                exclude: vec!["b".into()],
+            }
+        });
+        assert!(
+            both.unwrap_err()
+                .to_string()
+                .contains("table.include.list and table.exclude.list")
+        );
         let bad = capture(|f| f.columns.include = vec!["a.(b".into()]).unwrap_err();
-        assert!(bad.to_string().contains("column.include.list") && bad.to_string().contains("`a.(b`"), "{bad}");
+        assert!(
+            bad.to_string().contains("column.include.list") && bad.to_string().contains("`a.(b`"),
+            "{bad}"
+        );
         let java = capture(|f| f.schemas.include = vec!["(?!x).*".into()]).unwrap_err();
         assert!(java.to_string().contains("look-around"), "{java}");
     }

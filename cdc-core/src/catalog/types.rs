@@ -52,14 +52,22 @@ async fn read(s: &mut Session, oids: &BTreeSet<Oid>) -> Result<Vec<TypeInfo>, Er
             }
             ("b", _) => TypeKind::Base,
             ("e", _) => TypeKind::Enum(Vec::new()),
-            ("d", _) => TypeKind::Domain { base: row.number(7)?, typmod: row.number(8)? },
+            ("d", _) => TypeKind::Domain {
+                base: row.number(7)?,
+                typmod: row.number(8)?,
+            },
             ("c", _) => TypeKind::Composite,
             ("r", _) => TypeKind::Range,
             ("m", _) => TypeKind::Multirange,
             _ => TypeKind::Other,
         };
         let (oid, schema, name) = (row.number(0)?, row.text(1)?.to_owned(), row.text(2)?.to_owned());
-        found.push(TypeInfo { oid, schema, name, kind });
+        found.push(TypeInfo {
+            oid,
+            schema,
+            name,
+            kind,
+        });
     }
     Ok(found)
 }
@@ -76,7 +84,10 @@ async fn read_labels(s: &mut Session, enums: Vec<Oid>) -> Result<BTreeMap<Oid, V
     );
     for row in s.query(&sql).await?.rows {
         let row = Fields(&row);
-        labels.entry(row.number(0)?).or_default().push(row.text(1)?.to_owned());
+        labels
+            .entry(row.number(0)?)
+            .or_default()
+            .push(row.text(1)?.to_owned());
     }
     Ok(labels)
 }

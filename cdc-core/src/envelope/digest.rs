@@ -152,9 +152,18 @@ mod tests {
         let sha256 = "b4d39ab0d198fb4cac8b2f023da74f670bcaf192dcc79b5d6361b7ae6b2fafdf";
         assert_eq!(hex("SHA-256", "hello", true, 255), sha256);
         assert_eq!(hex("SHA-256", "test", true, 20), "8e68c68edbbac316dfe2");
-        assert_eq!(hex("SHA-1", "hello", true, 255), "6abcc90a699effb7bbb4df7d260ded7bce06f1ea");
-        assert_eq!(hex("SHA-1", "", true, 255), "2a0fa587cfb47275dcbc4ded2782866c85155069");
-        assert_eq!(hex("SHA-1", "a\u{1F600}b", true, 255), "d998f03134319ebc65bca9eb41d90c306f23f9bc");
+        assert_eq!(
+            hex("SHA-1", "hello", true, 255),
+            "6abcc90a699effb7bbb4df7d260ded7bce06f1ea"
+        );
+        assert_eq!(
+            hex("SHA-1", "", true, 255),
+            "2a0fa587cfb47275dcbc4ded2782866c85155069"
+        );
+        assert_eq!(
+            hex("SHA-1", "a\u{1F600}b", true, 255),
+            "d998f03134319ebc65bca9eb41d90c306f23f9bc"
+        );
         assert_eq!(hex("md5", "hello", true, 255), "555603318934c3e17a4778a3b4a26e59");
     }
 
@@ -162,13 +171,26 @@ mod tests {
     fn version_two_hashes_utf_8() {
         let plain = |name: &str, text: &str| {
             let mut out = Vec::new();
-            write_hex(Algorithm::from_name(name).unwrap(), b"", text.as_bytes(), false, 999, &mut out);
+            write_hex(
+                Algorithm::from_name(name).unwrap(),
+                b"",
+                text.as_bytes(),
+                false,
+                999,
+                &mut out,
+            );
             String::from_utf8(out).unwrap()
         };
         assert_eq!(plain("MD5", "abc"), "900150983cd24fb0d6963f7d28e17f72");
         assert_eq!(plain("SHA-1", "abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        assert_eq!(plain("SHA3-256", "abc"), "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532");
-        assert_eq!(plain("SHA-512/256", "abc"), "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23");
+        assert_eq!(
+            plain("SHA3-256", "abc"),
+            "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"
+        );
+        assert_eq!(
+            plain("SHA-512/256", "abc"),
+            "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"
+        );
     }
 
     #[test]

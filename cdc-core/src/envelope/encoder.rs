@@ -71,14 +71,21 @@ impl Encoder {
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a name, an expression or a rule of the format is wrong.
     pub fn new(format: Arc<Format>, capture: Arc<Capture>, database: &str) -> Result<Self, Error> {
-        let names = TopicNames::new(&format.topic_naming, &format.topic_prefix, &format.topic_delimiter)?;
+        let names = TopicNames::new(
+            &format.topic_naming,
+            &format.topic_prefix,
+            &format.topic_delimiter,
+        )?;
         let run_id = uuid::Uuid::now_v7().to_string();
         let source = SourceBlock::new(&format.source_version, &format.topic_prefix, database);
         let shared = Shared {
             rules: Rules::new(&format.column_rules)?,
             keys: KeyRules::new(&format.message_keys)?,
             headers: Headers::new(&format, &run_id),
-            failures: Failures { mode: format.on_value_error, count: AtomicU64::new(0) },
+            failures: Failures {
+                mode: format.on_value_error,
+                count: AtomicU64::new(0),
+            },
             service: Service::new(&format, &names)?,
             schema_names: Mutex::default(),
             names,
@@ -122,7 +129,13 @@ impl Encoder {
     /// # Errors
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a value cannot be represented and may not become null. The
     /// batch then holds no part of the failed record.
-    pub fn row(&mut self, plan: &RelationPlan, op: RowOp<'_>, c: &EventContext, out: &mut Batch) -> Result<(), Error> {
+    pub fn row(
+        &mut self,
+        plan: &RelationPlan,
+        op: RowOp<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
         match op {
             RowOp::Read(new) => self.fresh(plan, Operation::Read, new, c, out),
             RowOp::Insert(new) => self.fresh(plan, Operation::Create, new, c, out),
@@ -133,7 +146,14 @@ impl Encoder {
             }
             RowOp::Truncate => {
                 let op = Operation::Truncate;
-                let change = Change { op, key: None, before: None, after: None, moved: None, sub: 0 };
+                let change = Change {
+                    op,
+                    key: None,
+                    before: None,
+                    after: None,
+                    moved: None,
+                    sub: 0,
+                };
                 self.emit(plan, &change, c, out)
             }
         }
@@ -148,7 +168,14 @@ impl Encoder {
         out: &mut Batch,
     ) -> Result<(), Error> {
         let image = Image::New(new, None);
-        let change = Change { op, key: Some(image), before: None, after: Some(image), moved: None, sub: 0 };
+        let change = Change {
+            op,
+            key: Some(image),
+            before: None,
+            after: Some(image),
+            moved: None,
+            sub: 0,
+        };
         self.emit(plan, &change, c, out)
     }
 
@@ -161,7 +188,14 @@ impl Encoder {
         out: &mut Batch,
     ) -> Result<(), Error> {
         let op = Operation::Delete;
-        let change = Change { op, key: Some(old), before: Some(old), after: None, moved, sub: 0 };
+        let change = Change {
+            op,
+            key: Some(old),
+            before: Some(old),
+            after: None,
+            moved,
+            sub: 0,
+        };
         let before = out.len();
         self.emit(plan, &change, c, out)?;
         if out.len() > before && self.shared.format.tombstones_on_delete {
@@ -189,12 +223,24 @@ impl Encoder {
             }
         }
         let op = Operation::Update;
-        let change = Change { op, key: Some(after), before, after: Some(after), moved: None, sub: 0 };
+        let change = Change {
+            op,
+            key: Some(after),
+            before,
+            after: Some(after),
+            moved: None,
+            sub: 0,
+        };
         self.emit(plan, &change, c, out)
     }
 
     /// Whether the key is written differently for the two rows; leaves both as header values in the buffers.
-    fn key_changed(&mut self, plan: &RelationPlan, before: Image<'_>, after: Image<'_>) -> Result<bool, Error> {
+    fn key_changed(
+        &mut self,
+        plan: &RelationPlan,
+        before: Image<'_>,
+        after: Image<'_>,
+    ) -> Result<bool, Error> {
         let Some(key) = &plan.key else { return Ok(false) };
         if key.same_bytes(before, after) {
             return Ok(false);
@@ -216,13 +262,25 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        let (old_key, new_key) = (std::mem::take(&mut self.old_key), std::mem::take(&mut self.new_key));
-        let done = self.delete(plan, before, Some((NEW_KEY, &new_key)), c, out).and_then(|()| {
-            let op = Operation::Create;
-            let moved = Some((OLD_KEY, old_key.as_slice()));
-            let change = Change { op, key: Some(after), before: None, after: Some(after), moved, sub: 1 };
-            self.emit(plan, &change, c, out)
-        });
+        let (old_key, new_key) = (
+            std::mem::take(&mut self.old_key),
+            std::mem::take(&mut self.new_key),
+        );
+        let done = self
+            .delete(plan, before, Some((NEW_KEY, &new_key)), c, out)
+            .and_then(|()| {
+                let op = Operation::Create;
+                let moved = Some((OLD_KEY, old_key.as_slice()));
+                let change = Change {
+                    op,
+                    key: Some(after),
+                    before: None,
+                    after: Some(after),
+                    moved,
+                    sub: 1,
+                };
+                self.emit(plan, &change, c, out)
+            });
         (self.old_key, self.new_key) = (old_key, new_key);
         done
     }
@@ -262,7 +320,9 @@ impl Encoder {
             out.header(name, Some(value));
         }
         shared.headers.context(out);
-        shared.headers.position(c.position, change.sub, &mut self.scratch, out);
+        shared
+            .headers
+            .position(c.position, change.sub, &mut self.scratch, out);
         let changed = self.value(plan, change, c, &shared, out.buf())?;
         out.mark_value();
         Ok(changed)

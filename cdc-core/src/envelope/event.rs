@@ -110,7 +110,9 @@ impl<'a> Image<'a> {
             Self::Old(OldRow::Full(row)) => Some(row.get(index)),
             Self::Old(OldRow::Key(row)) => identity.then(|| row.get(index)),
             Self::New(row, old) => Some(match (row.get(index), old) {
-                (Datum::Unchanged, Some(old)) => Self::Old(old).get(index, identity).unwrap_or(Datum::Unchanged),
+                (Datum::Unchanged, Some(old)) => {
+                    Self::Old(old).get(index, identity).unwrap_or(Datum::Unchanged)
+                }
                 (datum, _) => datum,
             }),
         }

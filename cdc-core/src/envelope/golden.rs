@@ -36,7 +36,10 @@ fn text(v: &Value) -> Option<String> {
 
 impl Case {
     fn new(name: &str, format: impl FnOnce(&mut Format), filters: impl FnOnce(&mut Filters)) -> Self {
-        let path = format!("{}/../conformance/cases/{name}/expected.ndjson", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../conformance/cases/{name}/expected.ndjson",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let lines = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let expected: Vec<Expected> = lines
             .lines()
@@ -47,7 +50,9 @@ impl Case {
                     topic: text(&v["topic"]).unwrap(),
                     key: text(&v["key"]),
                     value: text(&v["value"]),
-                    headers: headers.map(|h| (text(&h["key"]).unwrap(), text(&h["value"]).unwrap())).collect(),
+                    headers: headers
+                        .map(|h| (text(&h["key"]).unwrap(), text(&h["value"]).unwrap()))
+                        .collect(),
                 }
             })
             .collect();
@@ -64,7 +69,10 @@ impl Case {
         filters(&mut wanted);
         let capture = Capture::new(&wanted).unwrap();
         let encoder = Encoder::new(Arc::new(f), Arc::new(capture), &format!("case_{name}")).unwrap();
-        Self { expected: expected.into_iter(), encoder }
+        Self {
+            expected: expected.into_iter(),
+            encoder,
+        }
     }
 
     fn plan(&self, table: &Table) -> Arc<RelationPlan> {
@@ -88,8 +96,11 @@ impl Case {
                 ..EventContext::default()
             };
         }
-        let sequence: Vec<Option<String>> = serde_json::from_str(source["sequence"].as_str().unwrap()).unwrap();
-        let now = value["ts_ns"].as_i64().unwrap_or_else(|| value["ts_ms"].as_i64().unwrap() * 1_000_000);
+        let sequence: Vec<Option<String>> =
+            serde_json::from_str(source["sequence"].as_str().unwrap()).unwrap();
+        let now = value["ts_ns"]
+            .as_i64()
+            .unwrap_or_else(|| value["ts_ms"].as_i64().unwrap() * 1_000_000);
         EventContext {
             lsn: Lsn(source["lsn"].as_u64().unwrap()),
             last_commit_lsn: sequence[0].as_ref().map(|n| Lsn(n.parse().unwrap())),
@@ -111,9 +122,14 @@ impl Case {
             assert_eq!(record.head.topic.name, want.topic);
             assert_eq!(bytes(record.key), want.key);
             assert_eq!(bytes(record.value).map(masked), want.value.map(masked));
-            let headers = record.headers().map(|(n, v)| (bytes(Some(n)).unwrap(), bytes(v).unwrap()));
+            let headers = record
+                .headers()
+                .map(|(n, v)| (bytes(Some(n)).unwrap(), bytes(v).unwrap()));
             let known = |(n, _): &(String, String)| n != "__debezium.context.runId";
-            let (got, want): (Vec<_>, Vec<_>) = (headers.filter(known).collect(), want.headers.into_iter().filter(known).collect());
+            let (got, want): (Vec<_>, Vec<_>) = (
+                headers.filter(known).collect(),
+                want.headers.into_iter().filter(known).collect(),
+            );
             assert_eq!(got, want);
         }
     }
@@ -131,15 +147,33 @@ impl Case {
     }
 
     fn update(&mut self, plan: &RelationPlan, new: &Row) {
-        self.row(plan, RowOp::Update { old: None, new: new.view() });
+        self.row(
+            plan,
+            RowOp::Update {
+                old: None,
+                new: new.view(),
+            },
+        );
     }
 
     fn update_key(&mut self, plan: &RelationPlan, old: &Row, new: &Row) {
-        self.row(plan, RowOp::Update { old: Some(OldRow::Key(old.view())), new: new.view() });
+        self.row(
+            plan,
+            RowOp::Update {
+                old: Some(OldRow::Key(old.view())),
+                new: new.view(),
+            },
+        );
     }
 
     fn update_full(&mut self, plan: &RelationPlan, old: &Row, new: &Row) {
-        self.row(plan, RowOp::Update { old: Some(OldRow::Full(old.view())), new: new.view() });
+        self.row(
+            plan,
+            RowOp::Update {
+                old: Some(OldRow::Full(old.view())),
+                new: new.view(),
+            },
+        );
     }
 
     fn delete_key(&mut self, plan: &RelationPlan, old: &Row) {
@@ -165,14 +199,33 @@ fn masked(value: String) -> String {
 
 fn marker(name: &str) -> SnapshotMarker {
     use SnapshotMarker as M;
-    let all = [M::None, M::First, M::FirstInDataCollection, M::True, M::LastInDataCollection, M::Last, M::Incremental];
+    let all = [
+        M::None,
+        M::First,
+        M::FirstInDataCollection,
+        M::True,
+        M::LastInDataCollection,
+        M::Last,
+        M::Incremental,
+    ];
     all.into_iter().find(|m| m.as_str() == name).unwrap()
 }
 
 fn catalog() -> TypeCatalog {
     let mut types = TypeCatalog::default();
-    for (oid, name) in [(17, "bytea"), (INT4, "int4"), (TEXT, "text"), (VARCHAR, "varchar"), (NUMERIC, "numeric")] {
-        types.insert(TypeInfo { oid, schema: "pg_catalog".into(), name: name.into(), kind: TypeKind::Base });
+    for (oid, name) in [
+        (17, "bytea"),
+        (INT4, "int4"),
+        (TEXT, "text"),
+        (VARCHAR, "varchar"),
+        (NUMERIC, "numeric"),
+    ] {
+        types.insert(TypeInfo {
+            oid,
+            schema: "pg_catalog".into(),
+            name: name.into(),
+            kind: TypeKind::Base,
+        });
     }
     types
 }
@@ -214,7 +267,10 @@ impl Row {
 
 /// A row; `~` stands for a value that was not sent.
 fn row<const N: usize>(values: [Option<&str>; N]) -> Row {
-    let mut row = Row { data: Vec::new(), columns: Vec::new() };
+    let mut row = Row {
+        data: Vec::new(),
+        columns: Vec::new(),
+    };
     for value in values {
         let start = u32::try_from(row.data.len()).unwrap();
         let (kind, bytes) = match value {
@@ -223,7 +279,11 @@ fn row<const N: usize>(values: [Option<&str>; N]) -> Row {
             Some(text) => (ColumnKind::Text, text),
         };
         row.data.extend_from_slice(bytes.as_bytes());
-        row.columns.push(ColumnRef { kind, start, len: u32::try_from(bytes.len()).unwrap() });
+        row.columns.push(ColumnRef {
+            kind,
+            start,
+            len: u32::try_from(bytes.len()).unwrap(),
+        });
     }
     row
 }
@@ -267,7 +327,12 @@ fn replica_identity() {
     case.row(&f, RowOp::Delete(OldRow::Full(row!("5" "c" "1").view())));
     case.update_full(&f, row!("2" "b" "2"), row!("2" "b" -));
 
-    let x = case.plan(&table("public", "x", &[("id", INT4, -1, "!"), ("k", INT4, -1, "!*"), a], &[0]));
+    let x = case.plan(&table(
+        "public",
+        "x",
+        &[("id", INT4, -1, "!"), ("k", INT4, -1, "!*"), a],
+        &[0],
+    ));
     case.insert(&x, row!("2" "20" "b"));
     case.update(&x, row!("1" "10" "c"));
     case.update_key(&x, row!(- "10" -), row!("1" "11" "c"));
@@ -304,9 +369,20 @@ fn naming() {
     };
     let mut case = Case::new("naming", format, |_| ());
     let int = |name| (name, INT4, -1, "");
-    let columns = [("Id Col", INT4, -1, "!*"), ("naïve", TEXT, -1, ""), int("1st"), ("a.b", TEXT, -1, ""), int("select")];
+    let columns = [
+        ("Id Col", INT4, -1, "!*"),
+        ("naïve", TEXT, -1, ""),
+        int("1st"),
+        ("a.b", TEXT, -1, ""),
+        int("select"),
+    ];
     let strange = case.plan(&table("My Schema", "Strange-Table.1", &columns, &[0]));
-    let k2 = case.plan(&table("public", "k2", &[ID, ("code", TEXT, -1, "!"), int("Größe")], &[0]));
+    let k2 = case.plan(&table(
+        "public",
+        "k2",
+        &[ID, ("code", TEXT, -1, "!"), int("Größe")],
+        &[0],
+    ));
     let keyless = case.plan(&table("public", "keyless", &[int("a"), ("b", TEXT, -1, "")], &[]));
     case.read(&strange, row!("1" "x" "2" "y" "3"));
     case.read(&k2, row!("1" "c" "3"));
@@ -323,9 +399,18 @@ fn filters() {
     let columns = |list: &str| split_list(list);
     let format = |f: &mut Format| {
         f.column_rules = vec![
-            ColumnRule::Truncate { columns: columns("inv.orders.note"), chars: 5 },
-            ColumnRule::Mask { columns: columns("inv.orders.card"), chars: 6 },
-            ColumnRule::PropagateSourceType { columns: columns(r"inv\.customers\..*"), types: Vec::new() },
+            ColumnRule::Truncate {
+                columns: columns("inv.orders.note"),
+                chars: 5,
+            },
+            ColumnRule::Mask {
+                columns: columns("inv.orders.card"),
+                chars: 6,
+            },
+            ColumnRule::PropagateSourceType {
+                columns: columns(r"inv\.customers\..*"),
+                types: Vec::new(),
+            },
             ColumnRule::Hash {
                 columns: columns("inv.customers.email"),
                 algorithm: "SHA-256".into(),
@@ -342,14 +427,30 @@ fn filters() {
     let text = |name| (name, TEXT, -1, "");
     let card = ("card", VARCHAR, 24, "");
     let amount = ("amt", NUMERIC, ((8 << 16) | 2) + 4, "");
-    let orders = case.plan(&table("inv", "orders", &[ID, text("secret"), card, text("note"), amount], &[0]));
-    let customers = case.plan(&table("inv", "customers", &[ID, text("email"), text("name")], &[0]));
+    let orders = case.plan(&table(
+        "inv",
+        "orders",
+        &[ID, text("secret"), card, text("note"), amount],
+        &[0],
+    ));
+    let customers = case.plan(&table(
+        "inv",
+        "customers",
+        &[ID, text("email"), text("name")],
+        &[0],
+    ));
     let other = table("other", "t", &[ID], &[0]);
     assert!(case.encoder.plan(&other, &catalog()).unwrap().is_none());
-    case.read(&orders, row!("1" "s" "4111111111111111" "a long note here" "1.50"));
+    case.read(
+        &orders,
+        row!("1" "s" "4111111111111111" "a long note here" "1.50"),
+    );
     case.read(&customers, row!("1" "a@b.c" "Ann"));
     case.insert(&orders, row!("2" "s2" "4222" "short" -));
-    case.update(&orders, row!("1" "changed" "4111111111111111" "a long note here" "1.50"));
+    case.update(
+        &orders,
+        row!("1" "changed" "4111111111111111" "a long note here" "1.50"),
+    );
     case.update(&orders, row!("1" "changed" - "abcdefgh" "1.50"));
     case.insert(&customers, row!("2" - "Bob"));
     case.delete_key(&customers, row!("1" - -));
@@ -365,7 +466,9 @@ fn logical_messages() {
 
 #[test]
 fn logical_messages_filter() {
-    let mut case = Case::new("logical_messages_filter", schemaless, |f| f.message_prefixes.include = split_list("pfx"));
+    let mut case = Case::new("logical_messages_filter", schemaless, |f| {
+        f.message_prefixes.include = split_list("pfx")
+    });
     messages(&mut case);
     case.done();
 }

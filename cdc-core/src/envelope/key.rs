@@ -27,7 +27,13 @@ pub(super) struct KeyPlan {
 
 impl KeyPlan {
     /// Appends the key as a record's key has it.
-    pub(super) fn write(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        image: Image<'_>,
+        table: &str,
+        f: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         out.extend_from_slice(&self.wrapper.open);
         self.payload(image, table, f, out)?;
         out.extend_from_slice(self.wrapper.close);
@@ -93,7 +99,12 @@ impl KeyRules {
         };
         let find = |name: &String| {
             let exact = table.columns.iter().position(|c| c.name == *name);
-            let found = exact.or_else(|| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)));
+            let found = exact.or_else(|| {
+                table
+                    .columns
+                    .iter()
+                    .position(|c| c.name.eq_ignore_ascii_case(name))
+            });
             if found.is_none() {
                 tracing::warn!(table = identifier, column = %name, "message_keys names a column that the table does not have");
             }

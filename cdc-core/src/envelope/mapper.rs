@@ -28,7 +28,11 @@ struct Rule {
 enum Action {
     Truncate(usize),
     Mask(usize),
-    Hash { algorithm: Algorithm, salt: Box<[u8]>, serialised: bool },
+    Hash {
+        algorithm: Algorithm,
+        salt: Box<[u8]>,
+        serialised: bool,
+    },
     Propagate,
 }
 
@@ -68,7 +72,10 @@ impl Rules {
     ) -> Option<Mapper> {
         let name = format!("{table}.{column}");
         let kind = format!("{table}.{}", source.name);
-        let rule = self.rules.iter().find(|r| r.columns.is_match(&name) || r.types.is_match(&kind))?;
+        let rule = self
+            .rules
+            .iter()
+            .find(|r| r.columns.is_match(&name) || r.types.is_match(&kind))?;
         match &rule.action {
             Action::Truncate(chars) => {
                 let longest = i64::try_from(*chars).unwrap_or(i64::MAX);
@@ -80,9 +87,15 @@ impl Rules {
             Action::Mask(chars) => {
                 parameter(schema, "masked", "true".into());
                 let token = format!("\"{}\"", "*".repeat(*chars));
-                source.character.then(|| Mapper::Constant(token.into_bytes().into()))
+                source
+                    .character
+                    .then(|| Mapper::Constant(token.into_bytes().into()))
             }
-            Action::Hash { algorithm, salt, serialised } => {
+            Action::Hash {
+                algorithm,
+                salt,
+                serialised,
+            } => {
                 parameter(schema, "masked", "true".into());
                 source.character.then(|| Mapper::Hash {
                     algorithm: *algorithm,
@@ -123,23 +136,46 @@ fn placeholder_of(writer: &ColumnWriter) -> Box<str> {
 fn compile(rule: &ColumnRule) -> Result<Rule, Error> {
     let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     let (property, columns, types, action) = match rule {
-        ColumnRule::Truncate { columns, chars } => ("truncate", columns, None, Action::Truncate(size(*chars))),
+        ColumnRule::Truncate { columns, chars } => {
+            ("truncate", columns, None, Action::Truncate(size(*chars)))
+        }
         ColumnRule::Mask { columns, chars } => ("mask", columns, None, Action::Mask(size(*chars))),
-        ColumnRule::Hash { columns, algorithm, salt, version } => {
+        ColumnRule::Hash {
+            columns,
+            algorithm,
+            salt,
+            version,
+        } => {
             let Some(known) = Algorithm::from_name(algorithm) else {
-                let text = format!("column rule hash: the digest `{algorithm}` is unknown, known are {}", digest::NAMES);
+                let text = format!(
+                    "column rule hash: the digest `{algorithm}` is unknown, known are {}",
+                    digest::NAMES
+                );
                 return Err(Error::new(ErrorKind::Config, text));
             };
             let salt = salt.expose_secret().as_bytes().into();
             let serialised = *version == HashVersion::V1;
-            ("hash", columns, None, Action::Hash { algorithm: known, salt, serialised })
+            (
+                "hash",
+                columns,
+                None,
+                Action::Hash {
+                    algorithm: known,
+                    salt,
+                    serialised,
+                },
+            )
         }
         ColumnRule::PropagateSourceType { columns, types } => {
             ("propagate_source_type", columns, Some(types), Action::Propagate)
         }
     };
     let list = |patterns: &[String]| RegexList::new(&format!("column rule {property}"), patterns);
-    Ok(Rule { columns: list(columns)?, types: list(types.map_or(&[], Vec::as_slice))?, action })
+    Ok(Rule {
+        columns: list(columns)?,
+        types: list(types.map_or(&[], Vec::as_slice))?,
+        action,
+    })
 }
 
 impl Mapper {
@@ -152,7 +188,13 @@ impl Mapper {
                 out.extend_from_slice(token);
                 true
             }
-            Self::Hash { algorithm, salt, serialised, limit, placeholder } => {
+            Self::Hash {
+                algorithm,
+                salt,
+                serialised,
+                limit,
+                placeholder,
+            } => {
                 let text: &[u8] = match datum {
                     Some(Datum::Text(text)) => text,
                     Some(Datum::Unchanged) => placeholder.as_bytes(),
@@ -179,7 +221,9 @@ impl Mapper {
 
 /// Cuts a JSON string after so many UTF-16 units, never between the two of one character.
 fn truncate_token(start: usize, chars: usize, out: &mut Vec<u8>) {
-    let Some([b'"', body @ .., b'"']) = out.get(start..) else { return };
+    let Some([b'"', body @ .., b'"']) = out.get(start..) else {
+        return;
+    };
     let mut left = chars;
     let mut rest = body;
     while !rest.is_empty() {
@@ -200,7 +244,13 @@ fn truncate_token(start: usize, chars: usize, out: &mut Vec<u8>) {
 /// Bytes and UTF-16 units of the first character of a JSON string's inside.
 fn next_character(text: &[u8]) -> (usize, usize) {
     match text {
-        [b'\\', b'u', b'D' | b'd', b'8' | b'9' | b'A' | b'B' | b'a' | b'b', ..] => (12, 2),
+        [
+            b'\\',
+            b'u',
+            b'D' | b'd',
+            b'8' | b'9' | b'A' | b'B' | b'a' | b'b',
+            ..,
+        ] => (12, 2),
         [b'\\', b'u', ..] => (6, 1),
         [b'\\', ..] => (2, 1),
         [0xf0..=0xff, ..] => (4, 2),
@@ -246,7 +296,17 @@ mod tests {
             }])
         };
         assert!(hash("SHA-256", "a.b.c").is_ok());
-        assert!(hash("ROT13", "a.b.c").unwrap_err().to_string().contains("`ROT13`"));
-        assert!(hash("MD5", "a.(b").unwrap_err().to_string().contains("column rule hash"));
+        assert!(
+            hash("ROT13", "a.b.c")
+                .unwrap_err()
+                .to_string()
+                .contains("`ROT13`")
+        );
+        assert!(
+            hash("MD5", "a.(b")
+                .unwrap_err()
+                .to_string()
+                .contains("column rule hash")
+        );
     }
 }

@@ -118,11 +118,14 @@ impl TopicNames {
             _ => None,
         };
         if !is_topic_text(prefix) || prefix.is_empty() {
-            let text = format!("topic_prefix `{prefix}` is not valid: letters, digits, `.`, `_` and `-`, at least one");
+            let text = format!(
+                "topic_prefix `{prefix}` is not valid: letters, digits, `.`, `_` and `-`, at least one"
+            );
             return Err(Error::new(ErrorKind::Config, text));
         }
         if !is_topic_text(delimiter) {
-            let text = format!("topic_delimiter `{delimiter}` is not valid: letters, digits, `.`, `_` and `-`");
+            let text =
+                format!("topic_delimiter `{delimiter}` is not valid: letters, digits, `.`, `_` and `-`");
             return Err(Error::new(ErrorKind::Config, text));
         }
         Ok(Self {
@@ -146,7 +149,9 @@ impl TopicNames {
 
     /// What keys say of their table where several tables can share a topic.
     pub(super) fn physical_table(&self, schema: &str, table: &str) -> Option<String> {
-        self.replace.as_ref().map(|_| self.sanitise(&self.plain(schema, table)))
+        self.replace
+            .as_ref()
+            .map(|_| self.sanitise(&self.plain(schema, table)))
     }
 
     fn plain(&self, schema: &str, table: &str) -> String {
@@ -240,7 +245,10 @@ mod tests {
         assert_eq!(n.table("s", "back\\slash"), "srv.s.back_slash");
         assert_eq!(n.table("s", "😀"), "srv.s.__");
         assert_eq!(n.table("s", &"x".repeat(300)).len(), 249);
-        assert_eq!(names(&TopicNaming::Schema, "_").table("My Schema", "Strange-Table.1"), "srv_My_Schema_Strange-Table.1");
+        assert_eq!(
+            names(&TopicNaming::Schema, "_").table("My Schema", "Strange-Table.1"),
+            "srv_My_Schema_Strange-Table.1"
+        );
     }
 
     #[test]
@@ -253,11 +261,17 @@ mod tests {
 
     #[test]
     fn a_regex_routes_whole_names() {
-        let regex = TopicRegex { regex: "(.*)shard_(.*)".into(), replacement: "$1all".into() };
+        let regex = TopicRegex {
+            regex: "(.*)shard_(.*)".into(),
+            replacement: "$1all".into(),
+        };
         let n = names(&TopicNaming::SchemaRegex(regex), ".");
         assert_eq!(n.table("public", "shard_7"), "srv.public.all");
         assert_eq!(n.table("public", "other"), "srv.public.other");
-        assert_eq!(n.physical_table("public", "shard_7").as_deref(), Some("srv.public.shard_7"));
+        assert_eq!(
+            n.physical_table("public", "shard_7").as_deref(),
+            Some("srv.public.shard_7")
+        );
     }
 
     #[test]
@@ -269,7 +283,16 @@ mod tests {
     #[test]
     fn names_are_adjusted_as_recorded() {
         let avro = |n| NameAdjustment::Avro.adjust(n, Role::Field);
-        assert_eq!([avro("Id Col"), avro("naïve"), avro("1st"), avro("a.b"), avro("Größe")], ["Id_Col", "na_ve", "_1st", "a_b", "Gr__e"]);
+        assert_eq!(
+            [
+                avro("Id Col"),
+                avro("naïve"),
+                avro("1st"),
+                avro("a.b"),
+                avro("Größe")
+            ],
+            ["Id_Col", "na_ve", "_1st", "a_b", "Gr__e"]
+        );
         let schema = NameAdjustment::Avro.adjust("srv_My_Schema_Strange-Table.1.Key", Role::Schema);
         assert_eq!(schema, "srv_My_Schema_Strange_Table.1.Key");
         assert_eq!(NameAdjustment::AvroUnicode.adjust("a_b", Role::Field), "a_u005fb");

@@ -113,7 +113,11 @@ fn known_columns(shared: &Shared, table: &Table, types: &TypeCatalog) -> Result<
         if shared.format.include_schema_comments {
             schema.doc.clone_from(&column.comment);
         }
-        known.push(Known { index, writer: Arc::new(writer), schema });
+        known.push(Known {
+            index,
+            writer: Arc::new(writer),
+            schema,
+        });
     }
     Ok(known)
 }
@@ -131,16 +135,31 @@ impl ValueSide {
         known: &[Known],
         types: &TypeCatalog,
     ) -> Result<Self, Error> {
-        let mut side = Self { columns: Vec::new(), fields: Vec::new() };
+        let mut side = Self {
+            columns: Vec::new(),
+            fields: Vec::new(),
+        };
         for k in known {
-            let Some(column) = table.columns.get(k.index) else { continue };
+            let Some(column) = table.columns.get(k.index) else {
+                continue;
+            };
             if !shared.capture.column(&table.schema, &table.name, &column.name) {
                 continue;
             }
             let mut schema = k.schema.clone();
             let source = SourceType::of(column, types);
-            let mapper = shared.rules.apply(identifier, &column.name, &source, &k.writer, &mut schema);
-            add(shared, identifier, table, k, (schema, mapper), &mut side.columns, &mut side.fields)?;
+            let mapper = shared
+                .rules
+                .apply(identifier, &column.name, &source, &k.writer, &mut schema);
+            add(
+                shared,
+                identifier,
+                table,
+                k,
+                (schema, mapper),
+                &mut side.columns,
+                &mut side.fields,
+            )?;
         }
         Ok(side)
     }
@@ -156,10 +175,17 @@ fn add(
     columns: &mut Vec<PlanColumn>,
     fields: &mut Vec<Field>,
 ) -> Result<(), Error> {
-    let Some(column) = table.columns.get(known.index) else { return Ok(()) };
-    let name = shared.format.field_name_adjustment.adjust(&column.name, Role::Field);
+    let Some(column) = table.columns.get(known.index) else {
+        return Ok(());
+    };
+    let name = shared
+        .format
+        .field_name_adjustment
+        .adjust(&column.name, Role::Field);
     if fields.iter().any(|f| f.name == name) {
-        let text = format!("two columns of table {identifier} become the field {name}: exclude or rename one of them");
+        let text = format!(
+            "two columns of table {identifier} become the field {name}: exclude or rename one of them"
+        );
         return Err(Error::new(ErrorKind::Config, text));
     }
     columns.push(PlanColumn {
@@ -193,13 +219,27 @@ fn compile_key(
 ) -> Result<Option<KeyPlan>, Error> {
     let (mut columns, mut fields) = (Vec::new(), Vec::new());
     for index in shared.keys.columns(identifier, table) {
-        let Some(k) = known.iter().find(|k| k.index == index) else { continue };
-        add(shared, identifier, table, k, (k.schema.clone(), None), &mut columns, &mut fields)?;
+        let Some(k) = known.iter().find(|k| k.index == index) else {
+            continue;
+        };
+        add(
+            shared,
+            identifier,
+            table,
+            k,
+            (k.schema.clone(), None),
+            &mut columns,
+            &mut fields,
+        )?;
     }
     let mut tail = Vec::new();
     if let Some(physical) = shared.names.physical_table(&table.schema, &table.name) {
         let first = columns.is_empty();
-        tail.extend_from_slice(member(first, PHYSICAL_TABLE).get(usize::from(first)..).unwrap_or_default());
+        tail.extend_from_slice(
+            member(first, PHYSICAL_TABLE)
+                .get(usize::from(first)..)
+                .unwrap_or_default(),
+        );
         json::write_str(&mut tail, physical.as_bytes());
         fields.push(Field::new(PHYSICAL_TABLE, Schema::new(Kind::String)));
     }
@@ -220,11 +260,17 @@ fn compile_key(
 /// Full name of a schema, adjusted. Two names that become one would make consumers mix up two schemas.
 fn schema_name(shared: &Shared, topic: &str, what: &str) -> Result<String, Error> {
     let original = format!("{topic}.{what}");
-    let adjusted = shared.format.schema_name_adjustment.adjust(&original, Role::Schema);
+    let adjusted = shared
+        .format
+        .schema_name_adjustment
+        .adjust(&original, Role::Schema);
     if shared.format.schema_name_adjustment == NameAdjustment::None {
         return Ok(adjusted);
     }
-    let mut seen = shared.schema_names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut seen = shared
+        .schema_names
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let first = seen.entry(adjusted.clone()).or_insert_with(|| original.clone());
     if *first != original {
         let text = format!(

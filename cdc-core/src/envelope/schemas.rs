@@ -38,7 +38,10 @@ pub(super) fn source() -> Schema {
     let mut snapshot = Schema::new(Kind::String)
         .optional()
         .named("io.debezium.data.Enum", 1)
-        .with_parameter("allowed", "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental");
+        .with_parameter(
+            "allowed",
+            "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental",
+        );
     snapshot.default_json = Some("\"false\"".into());
     let fields = vec![
         required("version", Kind::String),
@@ -74,12 +77,19 @@ fn transaction_block() -> Schema {
 /// Key of a transaction boundary.
 pub(super) fn transaction_key() -> Schema {
     let fields = vec![required("id", Kind::String)];
-    structure("io.debezium.connector.common.TransactionMetadataKey", Some(1), fields)
+    structure(
+        "io.debezium.connector.common.TransactionMetadataKey",
+        Some(1),
+        fields,
+    )
 }
 
 /// Value of a transaction boundary.
 pub(super) fn transaction_value() -> Schema {
-    let counts = vec![required("data_collection", Kind::String), required("event_count", Kind::Int64)];
+    let counts = vec![
+        required("data_collection", Kind::String),
+        required("event_count", Kind::Int64),
+    ];
     let collection = structure("event.collection", Some(1), counts).optional();
     let fields = vec![
         required("status", Kind::String),
@@ -88,7 +98,11 @@ pub(super) fn transaction_value() -> Schema {
         optional("data_collections", Kind::Array(Box::new(collection))),
         required("ts_ms", Kind::Int64),
     ];
-    structure("io.debezium.connector.common.TransactionMetadataValue", Some(1), fields)
+    structure(
+        "io.debezium.connector.common.TransactionMetadataValue",
+        Some(1),
+        fields,
+    )
 }
 
 /// Key of a logical message.
@@ -105,7 +119,10 @@ pub(super) fn message_value(content: Kind) -> Schema {
         optional("ts_ms", Kind::Int64),
         Field::new("source", source()),
         Field::new("transaction", transaction_block()),
-        Field::new("message", structure("io.debezium.connector.postgresql.Message", Some(1), message)),
+        Field::new(
+            "message",
+            structure("io.debezium.connector.postgresql.Message", Some(1), message),
+        ),
     ];
     structure("io.debezium.connector.postgresql.MessageValue", Some(1), fields)
 }
@@ -118,7 +135,11 @@ pub(super) fn heartbeat_key() -> Schema {
 
 /// Value of a heartbeat.
 pub(super) fn heartbeat_value() -> Schema {
-    structure("io.debezium.connector.common.Heartbeat", Some(1), vec![required("ts_ms", Kind::Int64)])
+    structure(
+        "io.debezium.connector.common.Heartbeat",
+        Some(1),
+        vec![required("ts_ms", Kind::Int64)],
+    )
 }
 
 /// What stands before and after a payload: nothing, or its schema.
@@ -131,11 +152,17 @@ pub(super) struct Wrapper {
 impl Wrapper {
     pub(super) fn new(schema: &Schema, wrapped: bool) -> Self {
         if !wrapped {
-            return Self { open: Box::default(), close: b"" };
+            return Self {
+                open: Box::default(),
+                close: b"",
+            };
         }
         let mut open = b"{\"schema\":".to_vec();
         schema.render(None, &mut open);
         open.extend_from_slice(b",\"payload\":");
-        Self { open: open.into(), close: b"}" }
+        Self {
+            open: open.into(),
+            close: b"}",
+        }
     }
 }

@@ -51,7 +51,11 @@ impl Service {
                 schemas::transaction_key(),
                 schemas::transaction_value(),
             ),
-            message: kind(names.message(), schemas::message_key(), schemas::message_value(content.schema().kind.clone())),
+            message: kind(
+                names.message(),
+                schemas::message_key(),
+                schemas::message_value(content.schema().kind.clone()),
+            ),
             heartbeat: kind(heartbeat, schemas::heartbeat_key(), schemas::heartbeat_value()),
             no_table: SourceBlock::table_fragment("", ""),
             messages: Arc::from("message"),
@@ -75,9 +79,18 @@ fn content_writer(format: &Format) -> Result<ColumnWriter, Error> {
         comment: None,
     };
     let mut types = TypeCatalog::default();
-    types.insert(TypeInfo { oid: BYTEA, schema: "pg_catalog".into(), name: "bytea".into(), kind: TypeKind::Base });
-    ColumnWriter::compile(&column, &types, &format.values)?
-        .ok_or_else(|| Error::new(ErrorKind::Config, "the format has no representation for binary values"))
+    types.insert(TypeInfo {
+        oid: BYTEA,
+        schema: "pg_catalog".into(),
+        name: "bytea".into(),
+        kind: TypeKind::Base,
+    });
+    ColumnWriter::compile(&column, &types, &format.values)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            "the format has no representation for binary values",
+        )
+    })
 }
 
 /// Appends the text form of a `bytea`.
@@ -114,7 +127,12 @@ impl Encoder {
         Ok(())
     }
 
-    fn boundary(&mut self, c: &EventContext, out: &mut Batch, value: impl FnOnce(&EventContext, &mut Vec<u8>)) {
+    fn boundary(
+        &mut self,
+        c: &EventContext,
+        out: &mut Batch,
+        value: impl FnOnce(&EventContext, &mut Vec<u8>),
+    ) {
         let kind = &self.shared.service.transaction;
         kind.key(out, |buf| transaction::key(c, buf));
         kind.value(out, |buf| value(c, buf));
@@ -137,7 +155,10 @@ impl Encoder {
         if !shared.capture.message_prefix(prefix) {
             return Ok(());
         }
-        let loose = (!transactional).then(|| EventContext { xid: None, ..c.clone() });
+        let loose = (!transactional).then(|| EventContext {
+            xid: None,
+            ..c.clone()
+        });
         let c = loose.as_ref().unwrap_or(c);
         let service = &shared.service;
         service.message.key(out, |buf| {
@@ -191,7 +212,10 @@ impl Encoder {
             json::write_i64(buf, c.now_ns.div_euclid(1_000_000));
             buf.push(b'}');
         });
-        out.finish(RecordHead { partition: Some(0), ..head(&kind.topic, c) });
+        out.finish(RecordHead {
+            partition: Some(0),
+            ..head(&kind.topic, c)
+        });
         Ok(())
     }
 }

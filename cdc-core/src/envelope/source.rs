@@ -24,7 +24,11 @@ impl SourceBlock {
         let mut db = b"\",\"db\":".to_vec();
         json::write_str(&mut db, database.as_bytes());
         db.extend_from_slice(b",\"sequence\":\"[");
-        Self { open: open.into(), database: db.into(), xmin: None }
+        Self {
+            open: open.into(),
+            database: db.into(),
+            xmin: None,
+        }
     }
 
     /// The fragment with a table's names, from after `ts_ns` up to the value of `txId`.
@@ -131,6 +135,9 @@ mod tests {
         let text = write(&block, &c);
         assert!(text.contains(r#""snapshot":"false""#), "{text}");
         assert!(text.contains(r#""sequence":"[\"11\",\"12\"]""#), "{text}");
-        assert!(text.ends_with(r#""txId":null,"lsn":12,"xmin":9,"origin":"env_origin","origin_lsn":4660}"#), "{text}");
+        assert!(
+            text.ends_with(r#""txId":null,"lsn":12,"xmin":9,"origin":"env_origin","origin_lsn":4660}"#),
+            "{text}"
+        );
     }
 }

@@ -116,8 +116,20 @@ fn scale(oid: Oid, typmod: i32) -> i64 {
         FLOAT4 => 8,
         FLOAT8 => 17,
         NUMERIC if typmod >= 4 => (typmod - 4) & 0xffff,
-        TIME | TIMETZ | TIMESTAMP | TIMESTAMPTZ => if typmod < 0 { 6 } else { typmod },
-        INTERVAL => if typmod < 0 { 6 } else { typmod & 0xffff },
+        TIME | TIMETZ | TIMESTAMP | TIMESTAMPTZ => {
+            if typmod < 0 {
+                6
+            } else {
+                typmod
+            }
+        }
+        INTERVAL => {
+            if typmod < 0 {
+                6
+            } else {
+                typmod & 0xffff
+            }
+        }
         _ => 0,
     }
 }
@@ -151,7 +163,11 @@ mod tests {
             (INTERVAL, -1, 49, 6),
         ];
         for (oid, typmod, l, s) in cases {
-            assert_eq!((length(oid, typmod), scale(oid, typmod)), (l, s), "type {oid} modifier {typmod}");
+            assert_eq!(
+                (length(oid, typmod), scale(oid, typmod)),
+                (l, s),
+                "type {oid} modifier {typmod}"
+            );
         }
     }
 }

@@ -25,7 +25,12 @@ pub(super) struct Transaction {
 
 impl Default for Transaction {
     fn default() -> Self {
-        Self { total: 0, collections: Vec::new(), index: HashMap::default(), buckets: JAVA_BUCKETS }
+        Self {
+            total: 0,
+            collections: Vec::new(),
+            index: HashMap::default(),
+            buckets: JAVA_BUCKETS,
+        }
     }
 }
 
@@ -48,7 +53,10 @@ impl Transaction {
             *n = n.saturating_add(1);
             *n
         });
-        Order { total: self.total, in_collection }
+        Order {
+            total: self.total,
+            in_collection,
+        }
     }
 
     fn enter(&mut self, collection: &Arc<str>) -> usize {
@@ -72,7 +80,11 @@ impl Transaction {
         let mut order: Vec<_> = self.collections.iter().collect();
         order.sort_by_key(|(name, _)| bucket(name, self.buckets));
         for (i, (name, count)) in order.into_iter().enumerate() {
-            out.extend_from_slice(if i == 0 { b"{\"data_collection\":" } else { b",{\"data_collection\":" });
+            out.extend_from_slice(if i == 0 {
+                b"{\"data_collection\":"
+            } else {
+                b",{\"data_collection\":"
+            });
             json::write_str(out, name.as_bytes());
             out.extend_from_slice(b",\"event_count\":");
             number(Some(*count), out);
@@ -131,7 +143,9 @@ fn id(c: &EventContext, out: &mut Vec<u8>) {
 
 /// Bucket of a string in a Java map.
 fn bucket(name: &str, buckets: usize) -> usize {
-    let hash = name.encode_utf16().fold(0_u32, |h, unit| h.wrapping_mul(31).wrapping_add(u32::from(unit)));
+    let hash = name
+        .encode_utf16()
+        .fold(0_u32, |h, unit| h.wrapping_mul(31).wrapping_add(u32::from(unit)));
     let spread = usize::try_from(hash ^ (hash >> 16)).unwrap_or(usize::MAX);
     spread & buckets.saturating_sub(1)
 }
@@ -148,9 +162,20 @@ mod tests {
         let names: [Arc<str>; 3] = ["public.a".into(), "public.b".into(), "s2.c".into()];
         let [a, b, c] = &names;
         let orders: Vec<_> = [a, b, a, c, b].into_iter().map(|n| t.count(n)).collect();
-        assert_eq!(orders.last(), Some(&Order { total: 5, in_collection: 2 }));
+        assert_eq!(
+            orders.last(),
+            Some(&Order {
+                total: 5,
+                in_collection: 2
+            })
+        );
         let mut out = Vec::new();
-        let context = EventContext { xid: Some(2146), lsn: Lsn(889_872_672), commit_us: 1_795_527_897_387_860, ..EventContext::default() };
+        let context = EventContext {
+            xid: Some(2146),
+            lsn: Lsn(889_872_672),
+            commit_us: 1_795_527_897_387_860,
+            ..EventContext::default()
+        };
         t.end(&context, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
@@ -159,7 +184,11 @@ mod tests {
         t.begin();
         let mut empty = Vec::new();
         t.end(&context, &mut empty);
-        assert!(String::from_utf8(empty).unwrap().contains(r#""event_count":0,"data_collections":[]"#));
+        assert!(
+            String::from_utf8(empty)
+                .unwrap()
+                .contains(r#""event_count":0,"data_collections":[]"#)
+        );
     }
 
     #[test]

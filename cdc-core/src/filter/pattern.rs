@@ -102,7 +102,9 @@ fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String) -> Option<&'static 
         Some('p' | 'P') => property_class(out, chars),
         Some(c) if !c.is_ascii() => wide(c, out),
         // The crate refuses escapes without a meaning, for Java they are the character.
-        Some(c) if c.is_ascii_punctuation() || c == ' ' => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+        Some(c) if c.is_ascii_punctuation() || c == ' ' => {
+            out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])))
+        }
         Some(c) => out.extend(['\\', c]),
         None => out.push('\\'),
     }
@@ -228,8 +230,14 @@ mod tests {
             let e = compile("table.include.list", pattern).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::Config);
             let text = e.to_string();
-            assert!(text.contains("table.include.list") && text.contains(pattern), "{text}");
+            assert!(
+                text.contains("table.include.list") && text.contains(pattern),
+                "{text}"
+            );
         }
-        assert!(compile("p", "a)|(b").is_err(), "brackets must balance by themselves");
+        assert!(
+            compile("p", "a)|(b").is_err(),
+            "brackets must balance by themselves"
+        );
     }
 }

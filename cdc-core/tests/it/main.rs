@@ -6,6 +6,7 @@
 )]
 
 mod pgoutput;
+mod catalog;
 mod server;
 mod wire_login;
 mod wire_session;

@@ -5,9 +5,17 @@ use proptest::prelude::*;
 use super::*;
 
 fn encoder(format: impl FnOnce(&mut Format)) -> Encoder {
-    let mut f = Format { topic_prefix: "srv".into(), ..Format::default() };
+    let mut f = Format {
+        topic_prefix: "srv".into(),
+        ..Format::default()
+    };
     format(&mut f);
-    Encoder::new(Arc::new(f), Arc::new(Capture::new(&Filters::default()).unwrap()), "db").unwrap()
+    Encoder::new(
+        Arc::new(f),
+        Arc::new(Capture::new(&Filters::default()).unwrap()),
+        "db",
+    )
+    .unwrap()
 }
 
 /// Operation codes, keys and payloads of the records of one row.
@@ -21,15 +29,24 @@ fn records(e: &mut Encoder, table: &Table, op: RowOp<'_>) -> Vec<(Option<String>
 }
 
 fn full<'a>(old: &'a Row, new: &'a Row) -> RowOp<'a> {
-    RowOp::Update { old: Some(OldRow::Full(old.view())), new: new.view() }
+    RowOp::Update {
+        old: Some(OldRow::Full(old.view())),
+        new: new.view(),
+    }
 }
 
 fn keyed<'a>(old: &'a Row, new: &'a Row) -> RowOp<'a> {
-    RowOp::Update { old: Some(OldRow::Key(old.view())), new: new.view() }
+    RowOp::Update {
+        old: Some(OldRow::Key(old.view())),
+        new: new.view(),
+    }
 }
 
 fn blind(new: &Row) -> RowOp<'_> {
-    RowOp::Update { old: None, new: new.view() }
+    RowOp::Update {
+        old: None,
+        new: new.view(),
+    }
 }
 
 const TEXTS: [(&str, Oid, i32, &str); 3] = [ID, ("a", TEXT, -1, ""), ("b", INT4, -1, "")];
@@ -39,9 +56,19 @@ fn updates_without_change_are_left_out_when_asked() {
     let table = table("public", "f", &TEXTS, &[0]);
     let mut e = encoder(|f| f.skip_messages_without_change = true);
     assert!(records(&mut e, &table, full(row!("1" "x" "1"), row!("1" "x" "1"))).is_empty());
-    assert!(records(&mut e, &table, full(row!("1" "x" "1"), row!("1" "~" "1"))).is_empty(), "not sent is not changed");
-    assert_eq!(records(&mut e, &table, full(row!("1" "x" "1"), row!("1" "y" "1"))).len(), 1);
-    assert_eq!(records(&mut e, &table, blind(row!("1" "x" "1"))).len(), 1, "without an old row nothing can be compared");
+    assert!(
+        records(&mut e, &table, full(row!("1" "x" "1"), row!("1" "~" "1"))).is_empty(),
+        "not sent is not changed"
+    );
+    assert_eq!(
+        records(&mut e, &table, full(row!("1" "x" "1"), row!("1" "y" "1"))).len(),
+        1
+    );
+    assert_eq!(
+        records(&mut e, &table, blind(row!("1" "x" "1"))).len(),
+        1,
+        "without an old row nothing can be compared"
+    );
 }
 
 #[test]
@@ -54,7 +81,11 @@ fn values_that_were_not_sent_come_from_the_old_row() {
     assert_eq!(got[0].1["after"]["a"], "__debezium_unavailable_value");
     let out_of_line_key = super::table("public", "k", &[("k", TEXT, -1, "!*"), ("b", INT4, -1, "")], &[0]);
     let got = records(&mut e, &out_of_line_key, keyed(row!("long" -), row!("~" "2")));
-    assert_eq!((got.len(), got[0].0.as_deref()), (1, Some(r#"{"k":"long"}"#)), "the key did not change");
+    assert_eq!(
+        (got.len(), got[0].0.as_deref()),
+        (1, Some(r#"{"k":"long"}"#)),
+        "the key did not change"
+    );
 }
 
 #[test]
@@ -63,7 +94,9 @@ fn skipping_deletes_leaves_the_create_of_a_changed_key() {
     let moved = |op: Operation| {
         let mut e = encoder(|f| f.skipped_operations = vec![op]);
         let got = records(&mut e, &table, keyed(row!("1" - -), row!("3" "x" "1")));
-        got.iter().map(|(_, v)| v["op"].as_str().unwrap_or("tombstone").to_owned()).collect::<Vec<_>>()
+        got.iter()
+            .map(|(_, v)| v["op"].as_str().unwrap_or("tombstone").to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(moved(Operation::Delete), ["c"]);
     assert_eq!(moved(Operation::Create), ["d", "tombstone"]);
@@ -74,11 +107,29 @@ fn skipping_deletes_leaves_the_create_of_a_changed_key() {
 #[test]
 fn simple_headers_and_positions() {
     let mut e = encoder(|f| (f.context_headers, f.position_header) = (true, true));
-    let plan = e.plan(&table("public", "d", &TEXTS, &[0]), &catalog()).unwrap().unwrap();
-    let (old, new) = (row([Some("1"), None, None]), row([Some("3"), Some("x"), Some("1")]));
-    let position = crate::Position { commit_lsn: Lsn(4096), seq: 7 };
+    let plan = e
+        .plan(&table("public", "d", &TEXTS, &[0]), &catalog())
+        .unwrap()
+        .unwrap();
+    let (old, new) = (
+        row([Some("1"), None, None]),
+        row([Some("3"), Some("x"), Some("1")]),
+    );
+    let position = crate::Position {
+        commit_lsn: Lsn(4096),
+        seq: 7,
+    };
     let mut out = Batch::default();
-    e.row(&plan, keyed(&old, &new), &EventContext { position, ..EventContext::default() }, &mut out).unwrap();
+    e.row(
+        &plan,
+        keyed(&old, &new),
+        &EventContext {
+            position,
+            ..EventContext::default()
+        },
+        &mut out,
+    )
+    .unwrap();
     let headers: Vec<Vec<(String, String)>> = out
         .records()
         .map(|r| {
@@ -86,10 +137,15 @@ fn simple_headers_and_positions() {
             r.headers().map(|(n, v)| (text(n), text(v.unwrap()))).collect()
         })
         .collect();
-    let [delete, tombstone, create] = headers.as_slice() else { panic!("{headers:?}") };
+    let [delete, tombstone, create] = headers.as_slice() else {
+        panic!("{headers:?}")
+    };
     assert_eq!(delete, tombstone);
     assert_eq!(delete[0], ("__debezium.newkey".into(), r#"{"id":3}"#.into()));
-    assert_eq!(delete[1], ("__debezium.context.connectorLogicalName".into(), "srv".into()));
+    assert_eq!(
+        delete[1],
+        ("__debezium.context.connectorLogicalName".into(), "srv".into())
+    );
     assert_eq!(delete[5], (POSITION_HEADER.into(), "4096:7:0".into()));
     assert_eq!(create[0], ("__debezium.oldkey".into(), r#"{"id":1}"#.into()));
     assert_eq!(create[5], (POSITION_HEADER.into(), "4096:7:1".into()));
@@ -99,9 +155,19 @@ fn simple_headers_and_positions() {
 fn heartbeats_go_to_partition_zero() {
     let mut e = encoder(|f| (f.key_schemas, f.value_schemas) = (true, true));
     let mut out = Batch::default();
-    e.heartbeat(&EventContext { now_ns: 1_795_542_329_343_000_000, ..EventContext::default() }, &mut out).unwrap();
+    e.heartbeat(
+        &EventContext {
+            now_ns: 1_795_542_329_343_000_000,
+            ..EventContext::default()
+        },
+        &mut out,
+    )
+    .unwrap();
     let record = out.records().next().unwrap();
-    assert_eq!((record.head.topic.name.as_str(), record.head.partition), ("__debezium-heartbeat.srv", Some(0)));
+    assert_eq!(
+        (record.head.topic.name.as_str(), record.head.partition),
+        ("__debezium-heartbeat.srv", Some(0))
+    );
     assert_eq!(record.key.unwrap(), br#"{"schema":{"type":"struct","fields":[{"type":"string","optional":false,"field":"serverName"}],"optional":false,"name":"io.debezium.connector.common.ServerNameKey","version":1},"payload":{"serverName":"srv"}}"#);
     assert_eq!(record.value.unwrap(), br#"{"schema":{"type":"struct","fields":[{"type":"int64","optional":false,"field":"ts_ms"}],"optional":false,"name":"io.debezium.connector.common.Heartbeat","version":1},"payload":{"ts_ms":1795542329343}}"#);
     assert!(!record.has_headers());
@@ -109,12 +175,29 @@ fn heartbeats_go_to_partition_zero() {
 
 #[test]
 fn tables_that_share_a_topic_keep_their_keys_apart() {
-    let regex = TopicRegex { regex: "(.*)shard_(.*)".into(), replacement: "$1all".into() };
+    let regex = TopicRegex {
+        regex: "(.*)shard_(.*)".into(),
+        replacement: "$1all".into(),
+    };
     let mut e = encoder(|f| f.topic_naming = TopicNaming::SchemaRegex(regex));
-    let got = records(&mut e, &table("public", "shard_1", &[ID], &[0]), RowOp::Read(row!("1").view()));
-    assert_eq!(got[0].0.as_deref(), Some(r#"{"id":1,"__dbz__physicalTableIdentifier":"srv.public.shard_1"}"#));
-    let got = records(&mut e, &table("public", "shard_1", &[("v", INT4, -1, "")], &[]), RowOp::Read(row!("1").view()));
-    assert_eq!(got[0].0.as_deref(), Some(r#"{"__dbz__physicalTableIdentifier":"srv.public.shard_1"}"#));
+    let got = records(
+        &mut e,
+        &table("public", "shard_1", &[ID], &[0]),
+        RowOp::Read(row!("1").view()),
+    );
+    assert_eq!(
+        got[0].0.as_deref(),
+        Some(r#"{"id":1,"__dbz__physicalTableIdentifier":"srv.public.shard_1"}"#)
+    );
+    let got = records(
+        &mut e,
+        &table("public", "shard_1", &[("v", INT4, -1, "")], &[]),
+        RowOp::Read(row!("1").view()),
+    );
+    assert_eq!(
+        got[0].0.as_deref(),
+        Some(r#"{"__dbz__physicalTableIdentifier":"srv.public.shard_1"}"#)
+    );
 }
 
 #[test]
@@ -124,20 +207,31 @@ fn names_that_collide_after_adjustment_are_refused() {
         f.schema_name_adjustment = NameAdjustment::Avro;
     });
     let columns = [("a b", INT4, -1, ""), ("a.b", INT4, -1, "")];
-    let fields = e.plan(&table("public", "t", &columns, &[]), &catalog()).unwrap_err();
+    let fields = e
+        .plan(&table("public", "t", &columns, &[]), &catalog())
+        .unwrap_err();
     assert!(fields.to_string().contains("field a_b"), "{fields}");
     e.plan(&table("public", "t-1", &[ID], &[0]), &catalog()).unwrap();
-    e.plan(&table("public", "t-1", &[ID], &[0]), &catalog()).expect("a new plan for the same table");
+    e.plan(&table("public", "t-1", &[ID], &[0]), &catalog())
+        .expect("a new plan for the same table");
     let schemas = e.plan(&table("public", "t_1", &[ID], &[0]), &catalog());
     assert!(schemas.unwrap_err().to_string().contains("srv.public.t_1"));
     let cased = [("A", INT4, -1, ""), ("a", INT4, -1, "")];
-    assert!(e.plan(&table("public", "cased", &cased, &[]), &catalog()).is_ok(), "only case differs");
+    assert!(
+        e.plan(&table("public", "cased", &cased, &[]), &catalog()).is_ok(),
+        "only case differs"
+    );
 }
 
 #[test]
 fn masks_and_digests_follow_debezium() {
     let all = || vec!["public.m.*".to_owned()];
-    let columns = [ID, ("i", INT4, -1, ""), ("t", TEXT, -1, "!"), ("v3", VARCHAR, 7, "")];
+    let columns = [
+        ID,
+        ("i", INT4, -1, ""),
+        ("t", TEXT, -1, "!"),
+        ("v3", VARCHAR, 7, ""),
+    ];
     let m = table("public", "m", &columns, &[0]);
     let after = |rule: ColumnRule, new: &Row| {
         let mut e = encoder(|f| f.column_rules = vec![rule]);
@@ -149,11 +243,26 @@ fn masks_and_digests_follow_debezium() {
         salt: "CzQMA0cB5K".into(),
         version: HashVersion::V1,
     };
-    let mask = || ColumnRule::Mask { columns: all(), chars: 3 };
-    let cut = || ColumnRule::Truncate { columns: all(), chars: 2 };
-    assert_eq!(after(mask(), row!("1" "5" "hello" -)), r#"{"id":1,"i":5,"t":"***","v3":"***"}"#);
-    assert_eq!(after(cut(), row!("1" "5" "hello" "abc")), r#"{"id":1,"i":5,"t":"he","v3":"ab"}"#);
-    assert_eq!(after(cut(), row!("1" - "~" -)), r#"{"id":1,"i":null,"t":"__","v3":null}"#);
+    let mask = || ColumnRule::Mask {
+        columns: all(),
+        chars: 3,
+    };
+    let cut = || ColumnRule::Truncate {
+        columns: all(),
+        chars: 2,
+    };
+    assert_eq!(
+        after(mask(), row!("1" "5" "hello" -)),
+        r#"{"id":1,"i":5,"t":"***","v3":"***"}"#
+    );
+    assert_eq!(
+        after(cut(), row!("1" "5" "hello" "abc")),
+        r#"{"id":1,"i":5,"t":"he","v3":"ab"}"#
+    );
+    assert_eq!(
+        after(cut(), row!("1" - "~" -)),
+        r#"{"id":1,"i":null,"t":"__","v3":null}"#
+    );
     assert_eq!(
         after(hash(), row!("1" "5" "hello" "abc")),
         r#"{"id":1,"i":5,"t":"6abcc90a699effb7bbb4df7d260ded7bce06f1ea","v3":"d73"}"#
@@ -165,7 +274,10 @@ fn masks_and_digests_follow_debezium() {
     );
     let mut e = encoder(|f| f.column_rules = vec![hash()]);
     let got = records(&mut e, &m, RowOp::Delete(OldRow::Key(row!("1" - - -).view())));
-    assert_eq!(got[0].1["before"]["t"], "2a0fa587cfb47275dcbc4ded2782866c85155069", "the filler is hashed");
+    assert_eq!(
+        got[0].1["before"]["t"], "2a0fa587cfb47275dcbc4ded2782866c85155069",
+        "the filler is hashed"
+    );
 }
 
 #[test]
@@ -175,8 +287,16 @@ fn a_value_that_cannot_be_represented_leaves_no_half_record() {
         let mut e = encoder(|f| f.on_value_error = mode);
         let plan = e.plan(&m, &catalog()).unwrap().unwrap();
         let mut out = Batch::default();
-        let done = e.row(&plan, RowOp::Insert(new.view()), &EventContext::default(), &mut out);
-        let value = out.records().next().map(|r| String::from_utf8(r.value.unwrap().to_vec()).unwrap());
+        let done = e.row(
+            &plan,
+            RowOp::Insert(new.view()),
+            &EventContext::default(),
+            &mut out,
+        );
+        let value = out
+            .records()
+            .next()
+            .map(|r| String::from_utf8(r.value.unwrap().to_vec()).unwrap());
         assert_eq!(out.bytes_len() == 0, value.is_none());
         (done, value, e.value_failures())
     };
@@ -185,8 +305,14 @@ fn a_value_that_cannot_be_represented_leaves_no_half_record() {
     assert_eq!(count, 1);
     let (done, value, _) = run(OnValueError::Fail, row!("1" "boom"));
     let text = done.unwrap_err().to_string();
-    assert!(value.is_none() && text.contains("column i of table public.m") && !text.contains("boom"), "{text}");
-    assert!(run(OnValueError::Skip, row!("boom" "1")).0.is_err(), "a key is never null");
+    assert!(
+        value.is_none() && text.contains("column i of table public.m") && !text.contains("boom"),
+        "{text}"
+    );
+    assert!(
+        run(OnValueError::Skip, row!("boom" "1")).0.is_err(),
+        "a key is never null"
+    );
 }
 
 proptest! {
