@@ -311,55 +311,49 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<bool, Error> {
-        let shared = Arc::clone(&self.shared);
+        let failures = &self.shared.failures;
         if let (Some(key), Some(image)) = (&plan.key, change.key) {
-            key.write(image, &plan.identifier, &shared.failures, out.buf())?;
+            key.write(image, &plan.identifier, failures, out.buf())?;
             out.mark_key();
         }
         if let Some((name, value)) = change.moved {
             out.header(name, Some(value));
         }
-        shared.headers.context(out);
-        shared
-            .headers
-            .position(c.position, change.sub, &mut self.scratch, out);
-        let changed = self.value(plan, change, c, &shared, out.buf())?;
+        let headers = &self.shared.headers;
+        headers.context(out);
+        headers.position(c.position, change.sub, &mut self.scratch, out);
+        let buf = out.buf();
+        let changed = self.rows(plan, change, buf)?;
+        if changed {
+            self.surroundings(plan, change.op, c, buf);
+        }
         out.mark_value();
         Ok(changed)
     }
 
-    fn value(
-        &mut self,
-        plan: &RelationPlan,
-        change: &Change<'_>,
-        c: &EventContext,
-        shared: &Shared,
-        out: &mut Vec<u8>,
-    ) -> Result<bool, Error> {
+    /// Writes the envelope up to `after`; false if the update changed nothing and such are left out.
+    fn rows(&self, plan: &RelationPlan, change: &Change<'_>, out: &mut Vec<u8>) -> Result<bool, Error> {
+        let failures = &self.shared.failures;
         out.extend_from_slice(&plan.wrapper.open);
         out.extend_from_slice(b"{\"before\":");
         let before = out.len();
-        plan.row(change.before, &shared.failures, out)?;
+        plan.row(change.before, failures, out)?;
         let before = before..out.len();
         out.extend_from_slice(b",\"after\":");
         let after = out.len();
-        plan.row(change.after, &shared.failures, out)?;
-        if shared.format.skip_messages_without_change
-            && change.op == Operation::Update
-            && out.get(before) == out.get(after..)
-        {
-            return Ok(false);
-        }
+        plan.row(change.after, failures, out)?;
+        let comparable = self.shared.format.skip_messages_without_change && change.op == Operation::Update;
+        Ok(!(comparable && out.get(before) == out.get(after..)))
+    }
+
+    /// Writes the rest of the envelope.
+    fn surroundings(&mut self, plan: &RelationPlan, op: Operation, c: &EventContext, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"source\":");
         self.source.write(&plan.source, c, out);
         out.extend_from_slice(b",\"transaction\":");
-        if shared.format.transaction_metadata && c.snapshot == SnapshotMarker::None && c.xid.is_some() {
-            self.transaction.count(&plan.identifier).write(c, out);
-        } else {
-            out.extend_from_slice(b"null");
-        }
+        self.transaction_block(&plan.identifier, c, out);
         out.extend_from_slice(b",\"op\":\"");
-        out.push(change.op.code());
+        out.push(op.code());
         out.extend_from_slice(b"\",\"ts_ms\":");
         json::write_i64(out, c.now_ns.div_euclid(1_000_000));
         out.extend_from_slice(b",\"ts_us\":");
@@ -368,7 +362,15 @@ impl Encoder {
         json::write_i64(out, c.now_ns);
         out.push(b'}');
         out.extend_from_slice(plan.wrapper.close);
-        Ok(true)
+    }
+
+    /// Counts an event of a transaction and writes its block; null if it has none or that is off.
+    pub(super) fn transaction_block(&mut self, collection: &Arc<str>, c: &EventContext, out: &mut Vec<u8>) {
+        if self.shared.format.transaction_metadata && c.snapshot == SnapshotMarker::None && c.xid.is_some() {
+            self.transaction.count(collection).write(c, out);
+        } else {
+            out.extend_from_slice(b"null");
+        }
     }
 }
 

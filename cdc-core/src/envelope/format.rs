@@ -15,7 +15,6 @@ pub const DEBEZIUM_VERSION: &str = "3.6.3.Final";
 /// Everything that shapes a byte of a record is here; two pipelines with equal formats write equal records.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[allow(clippy::struct_excessive_bools)]
 pub struct Format {
     /// Logical name of the server: first part of each topic and `source.name`. Letters, digits, `.`, `_`, `-`.
     pub topic_prefix: String,

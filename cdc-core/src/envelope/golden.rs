@@ -16,6 +16,10 @@ const INT4: Oid = 23;
 const TEXT: Oid = 25;
 const VARCHAR: Oid = 1043;
 const NUMERIC: Oid = 1700;
+const BYTEA: Oid = 17;
+const JSONB: Oid = 3802;
+const INT4S: Oid = 1007;
+const TEXTS: Oid = 1009;
 
 /// What one record should be.
 struct Expected {
@@ -213,19 +217,33 @@ fn marker(name: &str) -> SnapshotMarker {
 
 fn catalog() -> TypeCatalog {
     let mut types = TypeCatalog::default();
-    for (oid, name) in [
-        (17, "bytea"),
-        (INT4, "int4"),
-        (TEXT, "text"),
-        (VARCHAR, "varchar"),
-        (NUMERIC, "numeric"),
-    ] {
+    let mut add = |oid, name: &str, kind| {
         types.insert(TypeInfo {
             oid,
             schema: "pg_catalog".into(),
             name: name.into(),
-            kind: TypeKind::Base,
+            kind,
         });
+    };
+    for (oid, name) in [
+        (BYTEA, "bytea"),
+        (INT4, "int4"),
+        (TEXT, "text"),
+        (VARCHAR, "varchar"),
+        (NUMERIC, "numeric"),
+        (JSONB, "jsonb"),
+    ] {
+        add(oid, name, TypeKind::Base);
+    }
+    for (oid, name, element) in [(INT4S, "_int4", INT4), (TEXTS, "_text", TEXT)] {
+        add(
+            oid,
+            name,
+            TypeKind::Array {
+                element,
+                delimiter: b',',
+            },
+        );
     }
     types
 }
@@ -541,6 +559,68 @@ fn truncate() {
     case.insert(&a, row!("2"));
     case.row(&a, RowOp::Truncate);
     case.row(&b, RowOp::Truncate);
+    case.done();
+}
+
+#[test]
+fn toast() {
+    let mut case = Case::new("toast", |_| (), |_| ());
+    let column = |name, oid| (name, oid, -1, "");
+    let common = [
+        column("small", TEXT),
+        column("big", TEXT),
+        column("bb", BYTEA),
+        column("bj", JSONB),
+        column("ba", TEXTS),
+    ];
+    let mut columns = vec![ID];
+    columns.extend(common);
+    let tf = case.plan(&table("public", "tf", &columns, &[0]));
+    columns.extend([column("bi", INT4S), column("bn", NUMERIC)]);
+    let td = case.plan(&table("public", "td", &columns, &[0]));
+    let (big, bytes) = ("t".repeat(3000), format!("\\x{}", "ab".repeat(3000)));
+    let (json, texts) = (
+        format!("{{\"k\": \"{}\"}}", "j".repeat(3000)),
+        format!("{{{}}}", "a".repeat(3000)),
+    );
+    let numbers = (1..=1500)
+        .map(|n: u32| n.to_string())
+        .collect::<Vec<_>>()
+        .join(",");
+    let numbers = format!("{{{numbers}}}");
+    let full = |small| {
+        row([
+            Some("1"),
+            Some(small),
+            Some(&big),
+            Some(&bytes),
+            Some(&json),
+            Some(&texts),
+        ])
+    };
+    let all = [
+        Some("1"),
+        Some("s"),
+        Some(&big),
+        Some(&bytes),
+        Some(&json),
+        Some(&texts),
+        Some(&numbers),
+        Some("1"),
+    ];
+    case.insert(&td, &row(all));
+    case.insert(&tf, &full("s"));
+    case.update(&td, row!("1" "u" "~" "~" "~" "~" "~" "1"));
+    let sparse = row([Some("1"), Some("u"), Some("~"), Some("~"), Some(&json), Some("~")]);
+    case.update_full(&tf, &full("s"), &sparse);
+    case.update(&td, row!("1" "u" "now small" "~" "~" "~" "~" "1"));
+    case.update_key(
+        &td,
+        row!("1" - - - - - - -),
+        row!("2" "u" "now small" "~" "~" "~" "~" "1"),
+    );
+    case.delete_key(&td, row!("2" - - - - - - -));
+    case.row(&tf, RowOp::Delete(OldRow::Full(full("u").view())));
     case.done();
 }
 

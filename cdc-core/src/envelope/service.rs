@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::encoder::{Encoder, head};
-use super::event::{EventContext, SnapshotMarker};
+use super::event::EventContext;
 use super::format::Format;
 use super::naming::TopicNames;
 use super::schemas::{self, Wrapper};
@@ -174,11 +174,7 @@ impl Encoder {
         buf.extend_from_slice(b",\"source\":");
         self.source.write(&service.no_table, c, buf);
         buf.extend_from_slice(b",\"transaction\":");
-        if shared.format.transaction_metadata && c.snapshot == SnapshotMarker::None && c.xid.is_some() {
-            self.transaction.count(&service.messages).write(c, buf);
-        } else {
-            buf.extend_from_slice(b"null");
-        }
+        self.transaction_block(&service.messages, c, buf);
         buf.extend_from_slice(b",\"message\":{\"prefix\":");
         json::write_str(buf, prefix.as_bytes());
         buf.extend_from_slice(b",\"content\":");

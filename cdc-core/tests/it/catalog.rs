@@ -15,7 +15,7 @@ const SETUP: &str = r#"
     CREATE DOMAIN smaller AS small;
     CREATE TYPE pair AS (a int, b text);
     CREATE TABLE "My ""Schema"."T'1" (
-        b text, a int, "drop" int, d timestamptz DEFAULT now(), m mood DEFAULT 'ok', ms mood[], s smaller, p pair,
+        b text, a int, "drop" int, d timestamptz DEFAULT now(), m mood DEFAULT 'ok', ms mood[], s smaller, sn small, p pair,
         g int GENERATED ALWAYS AS (a * 2) STORED, n numeric(10, 2) NOT NULL DEFAULT 1.5, r int4range, PRIMARY KEY (b, a));
     ALTER TABLE "My ""Schema"."T'1" DROP COLUMN "drop";
     COMMENT ON COLUMN "My ""Schema"."T'1".a IS 'it''s a';
@@ -125,10 +125,11 @@ fn check_columns(table: &Table) {
     assert_eq!(key(table), ["b", "a"]);
     assert_eq!(identity(table), ["b", "a"]);
     let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(columns, ["b", "a", "d", "m", "ms", "s", "p", "g", "n", "r"]);
+    assert_eq!(columns, ["b", "a", "d", "m", "ms", "s", "sn", "p", "g", "n", "r"]);
     let column = |name: &str| -> &Column { table.columns.iter().find(|c| c.name == name).unwrap() };
     assert!(!column("b").nullable && column("m").nullable && !column("n").nullable);
-    assert!(!column("s").nullable, "a domain that refuses NULL");
+    assert!(!column("sn").nullable, "a domain that refuses NULL");
+    assert!(column("s").nullable, "only the outermost domain counts, as in JDBC");
     assert_eq!(column("a").comment.as_deref(), Some("it's a"));
     assert_eq!(column("m").default.as_deref(), Some("'ok'::mood"));
     assert_eq!(column("d").default.as_deref(), Some("now()"));
