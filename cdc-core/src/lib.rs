@@ -30,8 +30,8 @@ pub mod schema;
 pub mod seam;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
-pub mod wire;
 pub mod types;
+pub mod wire;
 
 pub use batch::{Batch, Record, RecordHead, Topic};
 pub use error::{Error, ErrorKind, Remedy};

@@ -129,7 +129,10 @@ fn check_columns(table: &Table) {
     let column = |name: &str| -> &Column { table.columns.iter().find(|c| c.name == name).unwrap() };
     assert!(!column("b").nullable && column("m").nullable && !column("n").nullable);
     assert!(!column("sn").nullable, "a domain that refuses NULL");
-    assert!(column("s").nullable, "only the outermost domain counts, as in JDBC");
+    assert!(
+        column("s").nullable,
+        "only the outermost domain counts, as in JDBC"
+    );
     assert_eq!(column("a").comment.as_deref(), Some("it's a"));
     assert_eq!(column("m").default.as_deref(), Some("'ok'::mood"));
     assert_eq!(column("d").default.as_deref(), Some("now()"));

@@ -5,8 +5,8 @@
     reason = "a test fails by panicking"
 )]
 
-mod pgoutput;
 mod catalog;
+mod pgoutput;
 mod server;
 mod wire_login;
 mod wire_session;
