@@ -7,6 +7,7 @@ use cdc_core::{Error, ErrorKind};
 use rdkafka::ClientContext;
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::report::{self, Reports};
@@ -17,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a client that waits for its first answer looks whether log-in was refused.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// Waits for the first answer of a broker; returns the cluster's id. The client's events must be polled elsewhere.
+/// Waits for the first answer of a broker; returns the cluster's id. `serve` brings the client's errors to the reports, if no
+/// other thread does.
 ///
 /// # Errors
 /// Why there was none: refused log-in and TLS at once, everything else after ten seconds.
@@ -25,6 +27,7 @@ pub(crate) fn reach<C: ClientContext>(
     client: &Client<C>,
     reports: &Reports,
     servers: &str,
+    serve: impl Fn(),
 ) -> Result<String, Error> {
     let timed_out = KafkaError::Global(Code::BrokerTransportFailure);
     let deadline = Instant::now() + PATIENCE;
@@ -32,6 +35,7 @@ pub(crate) fn reach<C: ClientContext>(
         if let Some(id) = client.fetch_cluster_id(GLANCE) {
             return Ok(id);
         }
+        serve();
         let error = reports.unreachable(servers, &timed_out);
         if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Tls) || Instant::now() >= deadline {
             return Err(error);
@@ -61,3 +65,5 @@ impl ClientContext for Quiet {
         self.reports.note(&error, reason);
     }
 }
+
+impl ConsumerContext for Quiet {}

@@ -25,6 +25,19 @@ pub(crate) fn from_kafka(error: &KafkaError, context: impl Into<String>) -> Erro
     }
 }
 
+/// Whether a consumer will not get over the error by itself. A topic that was just created, or is yet to be, is unknown
+/// for a while.
+pub(crate) fn is_final(e: &KafkaError) -> bool {
+    matches!(e, KafkaError::MessageConsumptionFatal(_))
+        || e.rdkafka_error_code().is_some_and(|code| {
+            classify(code).0 != ErrorKind::SinkUnavailable
+                && !matches!(
+                    code,
+                    Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition
+                )
+        })
+}
+
 /// What the code means, in the client library's words.
 pub(crate) fn reason(code: Code) -> String {
     KafkaError::Global(code)
@@ -86,6 +99,12 @@ pub(crate) fn classify(code: Code) -> (ErrorKind, Option<&'static str>) {
         | Code::InvalidReplicaAssignment
         | Code::PolicyViolation => (K::SinkRejected, Some("correct the entries under kafka.topics")),
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => (K::Fenced, None),
+        Code::AutoOffsetReset => (
+            K::Gap,
+            Some(
+                "records after the group's committed offset are gone from kafka: reset the group's offsets, or set auto.offset.reset",
+            ),
+        ),
         Code::UnsupportedVersion | Code::UnsupportedFeature => (
             K::SinkRejected,
             Some("the broker is too old: Apache Kafka 2.1 or newer is needed"),

@@ -6,6 +6,8 @@
 //! 2. `sink`: takes batches; its thread (`sink::worker`) makes sure that topics exist (`topics`) and hands records to
 //!    librdkafka (`produce`), whose acknowledgements move the watermark (`delivery`).
 //! 3. `offsets`: the offset record of a pipeline.
+//! 4. `source`: reads topics back into batches.
+//! 5. `probe`: what `pgcdc doctor` asks.
 #![deny(unsafe_code)]
 
 mod client;
@@ -14,13 +16,17 @@ mod delivery;
 mod error;
 mod jaas;
 mod offsets;
+mod probe;
 mod produce;
 mod properties;
 mod report;
 mod sink;
+mod source;
 pub mod telemetry;
 mod topics;
 
 pub use config::{KafkaConfig, Scalar, TopicGroup, TopicsConfig};
 pub use offsets::KafkaOffsetStore;
+pub use probe::{BrokerInfo, probe};
 pub use sink::{KafkaSink, SinkOptions};
+pub use source::{ConsumedBatch, KafkaSource, SourceConfig};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use cdc_core::offset::record;
 use cdc_core::seam::{BoxFuture, OffsetStore, PipelineKey, StoredOffset};
 use cdc_core::{Error, ErrorKind};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::util::Timeout;
@@ -123,8 +123,6 @@ impl std::fmt::Debug for KafkaOffsetStore {
     }
 }
 
-impl ConsumerContext for Quiet {}
-
 /// Connects the producer and sees to the topic.
 fn connect(config: &KafkaConfig) -> Result<FutureProducer<Quiet>, Error> {
     topics::check_name(&config.offsets_topic)?;
@@ -138,7 +136,7 @@ fn connect(config: &KafkaConfig) -> Result<FutureProducer<Quiet>, Error> {
         .create_with_context(context)
         .map_err(|e| error::from_kafka(&e, "the kafka producer for offsets cannot be set up"))?;
     let client = producer.client();
-    client::reach(client, &reports, &config.bootstrap_servers)?;
+    client::reach(client, &reports, &config.bootstrap_servers, || {})?;
     let topic = config.offsets_topic.as_str();
     let admin = config.client(Role::Admin)?;
     if topics::list(client)?.contains(topic) {
@@ -183,7 +181,7 @@ fn read_last(config: &KafkaConfig, key: &[u8]) -> Result<Option<(i64, Vec<u8>)>,
                 }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(last),
-            Some(Err(e)) if is_final(&e) => return Err(failed(&e)),
+            Some(Err(e)) if error::is_final(&e) => return Err(failed(&e)),
             _ if heard.elapsed() > SILENCE => {
                 return Err(consumer.context().reports.unreachable(
                     &config.bootstrap_servers,
@@ -194,15 +192,6 @@ fn read_last(config: &KafkaConfig, key: &[u8]) -> Result<Option<(i64, Vec<u8>)>,
         }
     }
 }
-
-/// Whether the client will not get over the error by itself.
-fn is_final(e: &KafkaError) -> bool {
-    e.rdkafka_error_code()
-        .is_some_and(|code| !matches!(error::classify(code).0, ErrorKind::SinkUnavailable) && code != UNKNOWN)
-}
-
-/// A topic that was just created may be unknown to some brokers for a moment.
-const UNKNOWN: rdkafka::error::RDKafkaErrorCode = rdkafka::error::RDKafkaErrorCode::UnknownTopicOrPartition;
 
 /// Runs what blocks outside the runtime's workers.
 pub(crate) async fn blocking<T: Send + 'static>(

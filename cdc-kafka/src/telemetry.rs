@@ -18,6 +18,15 @@ pub const TOPICS_CREATED: &str = "pgcdc_kafka_topics_created_total";
 pub const CLIENT_ERRORS: &str = "pgcdc_kafka_client_errors_total";
 /// Offset records written.
 pub const OFFSETS_SAVED: &str = "pgcdc_kafka_offsets_saved_total";
+/// Records read by the consumer.
+pub const RECORDS_CONSUMED: &str = "pgcdc_kafka_records_consumed_total";
+/// Bytes of keys and values read by the consumer.
+pub const BYTES_CONSUMED: &str = "pgcdc_kafka_bytes_consumed_total";
+/// Records in the assigned partitions that are not yet committed.
+pub const CONSUMER_LAG: &str = "pgcdc_kafka_consumer_lag_records";
+/// Partitions assigned to the consumer.
+pub const PARTITIONS_ASSIGNED: &str = "pgcdc_kafka_partitions_assigned";
+
 /// Handles of the producing side.
 pub(crate) struct ProducerMetrics {
     pub(crate) records: Counter,
@@ -37,6 +46,25 @@ impl ProducerMetrics {
             full: counter!(BUFFER_FULL),
             batch_seconds: histogram!(BATCH_SECONDS),
             topics_created: counter!(TOPICS_CREATED),
+        }
+    }
+}
+
+/// Handles of the consuming side.
+pub(crate) struct ConsumerMetrics {
+    pub(crate) records: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) lag: Gauge,
+    pub(crate) partitions: Gauge,
+}
+
+impl ConsumerMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            records: counter!(RECORDS_CONSUMED),
+            bytes: counter!(BYTES_CONSUMED),
+            lag: gauge!(CONSUMER_LAG),
+            partitions: gauge!(PARTITIONS_ASSIGNED),
         }
     }
 }

@@ -147,8 +147,31 @@ pub(crate) fn list<C: ClientContext>(client: &Client<C>) -> Result<HashSet<Strin
     Ok(alive.map(|t| t.name().to_owned()).collect())
 }
 
+/// Asks whether a topic could be created, without creating it.
+pub(crate) fn try_create(admin: &ClientConfig, name: &str, settings: &Settings) -> Result<(), Error> {
+    request(
+        admin,
+        &[(name, settings)],
+        &AdminOptions::new().validate_only(true),
+    )
+    .map(drop)
+}
+
 /// Creates topics, those that exist meanwhile included; returns how many were new. Blocks: not for a runtime's worker.
 pub(crate) fn create(admin: &ClientConfig, topics: &[(&str, &Settings)]) -> Result<u64, Error> {
+    let created = request(admin, topics, &AdminOptions::new())?;
+    for name in &created {
+        tracing::info!(topic = %name, "created the kafka topic");
+    }
+    Ok(created.len() as u64)
+}
+
+/// Sends one CreateTopics request; returns the names of topics that did not exist.
+fn request(
+    admin: &ClientConfig,
+    topics: &[(&str, &Settings)],
+    options: &AdminOptions,
+) -> Result<Vec<String>, Error> {
     let client: AdminClient<DefaultClientContext> = admin
         .create()
         .map_err(|e| error::from_kafka(&e, "the kafka client cannot be set up"))?;
@@ -161,9 +184,6 @@ pub(crate) fn create(admin: &ClientConfig, topics: &[(&str, &Settings)]) -> Resu
             .fold(topic, |topic, (name, value)| topic.set(name, value))
     });
     let new: Vec<_> = new.collect();
-    let options = AdminOptions::new()
-        .request_timeout(Some(ASK))
-        .operation_timeout(Some(ASK));
     let names = || {
         topics
             .iter()
@@ -171,15 +191,12 @@ pub(crate) fn create(admin: &ClientConfig, topics: &[(&str, &Settings)]) -> Resu
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let results = block_on(client.create_topics(&new, &options))
+    let results = block_on(client.create_topics(&new, options))
         .map_err(|e| error::from_kafka(&e, format!("kafka topics cannot be created: {}", names())))?;
-    let mut created = 0;
+    let mut created = Vec::new();
     for result in results {
         match result {
-            Ok(name) => {
-                tracing::info!(topic = %name, "created the kafka topic");
-                created += 1;
-            }
+            Ok(name) => created.push(name),
             Err((_, Code::TopicAlreadyExists)) => {}
             Err((name, code)) => {
                 return Err(error::from_code(

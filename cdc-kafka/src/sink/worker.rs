@@ -135,7 +135,12 @@ impl Worker {
             reports: Reports::new(),
         };
         let producer = Producer::new(&self.producer, context)?;
-        client::reach(producer.client(), &producer.context().reports, &self.servers)?;
+        client::reach(
+            producer.client(),
+            &producer.context().reports,
+            &self.servers,
+            || {},
+        )?;
         Ok(producer)
     }
 }

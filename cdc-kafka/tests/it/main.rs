@@ -4,3 +4,4 @@
 mod broker;
 mod offsets;
 mod sink;
+mod source;

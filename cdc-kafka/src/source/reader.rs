@@ -1,0 +1,446 @@
+//! The thread that owns the consumer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cdc_core::{Batch, Error, Lsn, Position, RecordHead, Topic};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::progress::{End, Place, Progress};
+use super::{ConsumedBatch, Shared, SourceConfig, WAITING};
+use crate::config::{KafkaConfig, Role};
+use crate::report::{self, Reports};
+use crate::telemetry::ConsumerMetrics;
+use crate::{client, error};
+
+/// How long a poll waits for a record; also how late a commit may go out.
+const POLL: Duration = Duration::from_millis(50);
+
+/// How long the thread waits for room before it pauses the partitions and keeps the membership alive by polling.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+
+/// How long partitions are kept, when they are to be given away, for batches under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Header that carries a record's position as `commit_lsn:seq:sub`, in decimal.
+const POSITION_HEADER: &str = "pgcdc.pos";
+
+/// What the thread needs, before it has connected.
+pub(super) struct Reader {
+    servers: String,
+    config: ClientConfig,
+    subscription: Vec<String>,
+    limit: usize,
+    shared: Arc<Shared>,
+}
+
+impl Reader {
+    pub(super) fn prepare(
+        config: &KafkaConfig,
+        source: &SourceConfig,
+        subscription: Vec<String>,
+        group: &str,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let mut settings = config.client(Role::Consumer)?;
+        settings.set("group.id", group);
+        if settings.get("statistics.interval.ms").is_none() {
+            settings.set("statistics.interval.ms", "5000");
+        }
+        Ok(Self {
+            servers: config.bootstrap_servers.clone(),
+            config: settings,
+            subscription,
+            limit: usize::try_from(source.batch_bytes).unwrap_or(usize::MAX),
+            shared,
+        })
+    }
+
+    pub(super) fn run(self, ready: oneshot::Sender<Result<(), Error>>) {
+        let shared = Arc::clone(&self.shared);
+        let (reading, told) = match self.connect() {
+            Ok(reading) => (Some(reading), Ok(())),
+            Err(e) => (None, Err(e)),
+        };
+        // If nobody listens any more, the source was dropped, which the loop below sees.
+        let _ = ready.send(told);
+        if let Some(mut reading) = reading {
+            let failure = reading.run().err();
+            reading.commit();
+            drop(reading);
+            shared.end(failure);
+        }
+    }
+
+    fn connect(self) -> Result<Reading, Error> {
+        let context = Group {
+            reports: Reports::new(),
+            progress: Mutex::default(),
+            shared: Arc::clone(&self.shared),
+            metrics: ConsumerMetrics::new(),
+        };
+        let consumer: BaseConsumer<Group> = self
+            .config
+            .create_with_context(context)
+            .map_err(|e| error::from_kafka(&e, "the kafka consumer cannot be set up"))?;
+        client::reach(
+            consumer.client(),
+            &consumer.context().reports,
+            &self.servers,
+            || {
+                // Nothing is subscribed yet: this only brings errors to the reports.
+                drop(consumer.poll(Duration::ZERO));
+            },
+        )?;
+        let topics: Vec<&str> = self.subscription.iter().map(String::as_str).collect();
+        consumer
+            .subscribe(&topics)
+            .map_err(|e| error::from_kafka(&e, "the kafka topics cannot be subscribed to"))?;
+        Ok(Reading {
+            consumer,
+            shared: self.shared,
+            limit: self.limit,
+            topics: HashMap::new(),
+            current: None,
+            number: 0,
+            batch: Batch::default(),
+            offsets: Vec::new(),
+            ends: Vec::new(),
+        })
+    }
+}
+
+/// The connected state.
+struct Reading {
+    consumer: BaseConsumer<Group>,
+    shared: Arc<Shared>,
+    limit: usize,
+    topics: HashMap<String, Arc<Topic>>,
+    current: Option<Arc<Topic>>,
+    /// Number of the last batch handed on.
+    number: u64,
+    batch: Batch,
+    offsets: Vec<i64>,
+    /// Where the batch being filled ends, by partition; few, and the last one is nearly always the one wanted.
+    ends: Vec<(Arc<Topic>, i32, i64)>,
+}
+
+impl Reading {
+    /// Reads until stopped or failed.
+    fn run(&mut self) -> Result<(), Error> {
+        while !self.shared.is_stopped() {
+            self.commit();
+            self.fill(POLL)?;
+            if !self.batch.is_empty() {
+                self.make_room()?;
+                self.hand_on();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a record, then takes all that have arrived up to the limit.
+    fn fill(&mut self, patience: Duration) -> Result<(), Error> {
+        let mut patience = patience;
+        while self.batch.bytes_len() < self.limit {
+            let consumer = &self.consumer;
+            match consumer.poll(patience) {
+                Some(Ok(message)) => {
+                    let topic = known(&mut self.topics, &mut self.current, message.topic());
+                    push(&mut self.batch, &topic, &message);
+                    self.offsets.push(message.offset());
+                    let next = message.offset() + 1;
+                    let same = |e: &&mut (Arc<Topic>, i32, i64)| {
+                        Arc::ptr_eq(&e.0, &topic) && e.1 == message.partition()
+                    };
+                    match self.ends.iter_mut().rev().find(same) {
+                        Some(end) => end.2 = next,
+                        None => self.ends.push((topic, message.partition(), next)),
+                    }
+                    patience = Duration::ZERO;
+                }
+                Some(Err(e)) if error::is_final(&e) => {
+                    return Err(error::from_kafka(&e, "kafka topics cannot be read"));
+                }
+                // The client goes on by itself, and has told the reports.
+                Some(Err(_)) => {}
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until a batch may be handed on.
+    fn make_room(&mut self) -> Result<(), Error> {
+        let has_room = |s: &super::State| s.waiting.len() < WAITING;
+        if self.shared.wait(PAUSE_AFTER, has_room) {
+            return Ok(());
+        }
+        tracing::debug!("pausing the kafka partitions: batches are not taken");
+        while !self.shared.is_stopped() {
+            self.commit();
+            self.each_assigned("paused", |c, all| c.pause(all));
+            // Partitions that have just been assigned are not paused yet: what they bring joins the batch.
+            let before = self.limit;
+            self.limit = usize::MAX;
+            let polled = self.fill(Duration::ZERO);
+            self.limit = before;
+            polled?;
+            if self.shared.wait(PAUSE_AFTER, has_room) {
+                break;
+            }
+        }
+        self.each_assigned("resumed", |c, all| c.resume(all));
+        Ok(())
+    }
+
+    fn each_assigned(
+        &self,
+        what: &str,
+        apply: impl Fn(&BaseConsumer<Group>, &TopicPartitionList) -> KafkaResult<()>,
+    ) {
+        let done = self
+            .consumer
+            .assignment()
+            .and_then(|all| apply(&self.consumer, &all));
+        if let Err(e) = done {
+            tracing::warn!(error = %e, "kafka partitions cannot be {what}");
+        }
+    }
+
+    fn hand_on(&mut self) {
+        self.number += 1;
+        let context = self.consumer.context();
+        context.metrics.records.increment(self.batch.len() as u64);
+        context.metrics.bytes.increment(self.batch.bytes_len() as u64);
+        let ends = self.ends.drain(..).map(|(topic, partition, next)| End {
+            place: (topic.name.clone(), partition),
+            next,
+        });
+        context.progress().handed_on(self.number, ends.collect());
+        let mut next = self.shared.lock().spare.pop().unwrap_or_default();
+        next.reset(self.limit.saturating_mul(2));
+        self.shared.put(ConsumedBatch {
+            number: self.number,
+            batch: std::mem::replace(&mut self.batch, next),
+            offsets: std::mem::take(&mut self.offsets),
+        });
+    }
+
+    /// Commits what has become durable, without waiting.
+    fn commit(&self) {
+        let context = self.consumer.context();
+        let ends = context.progress().take_durable(self.shared.durable());
+        commit(&self.consumer, &ends, CommitMode::Async);
+    }
+}
+
+fn known(
+    topics: &mut HashMap<String, Arc<Topic>>,
+    current: &mut Option<Arc<Topic>>,
+    name: &str,
+) -> Arc<Topic> {
+    if let Some(topic) = current.as_ref().filter(|t| t.name == name) {
+        return Arc::clone(topic);
+    }
+    let topic = match topics.get(name) {
+        Some(topic) => Arc::clone(topic),
+        None => {
+            let topic = Arc::new(Topic {
+                name: name.to_owned(),
+            });
+            topics.insert(name.to_owned(), Arc::clone(&topic));
+            topic
+        }
+    };
+    *current = Some(Arc::clone(&topic));
+    topic
+}
+
+/// Copies a message into the batch.
+fn push(batch: &mut Batch, topic: &Arc<Topic>, message: &BorrowedMessage<'_>) {
+    if let Some(key) = message.key() {
+        batch.buf().extend_from_slice(key);
+        batch.mark_key();
+    }
+    let mut version_lsn = Lsn::ZERO;
+    if let Some(headers) = message.headers() {
+        for header in headers.iter() {
+            batch.header(header.key.as_bytes(), header.value);
+            if header.key == POSITION_HEADER {
+                version_lsn = header.value.and_then(commit_lsn).unwrap_or_default();
+            }
+        }
+    }
+    if let Some(value) = message.payload() {
+        batch.buf().extend_from_slice(value);
+        batch.mark_value();
+    }
+    batch.finish(RecordHead {
+        topic: Arc::clone(topic),
+        partition: Some(message.partition()),
+        timestamp_ms: message.timestamp().to_millis(),
+        position: Position::default(),
+        version_lsn,
+    });
+}
+
+/// The first part of a position header.
+fn commit_lsn(header: &[u8]) -> Option<Lsn> {
+    let text = std::str::from_utf8(header).ok()?;
+    text.split(':').next()?.parse().ok().map(Lsn)
+}
+
+fn commit(consumer: &BaseConsumer<Group>, ends: &[End], mode: CommitMode) {
+    if ends.is_empty() {
+        return;
+    }
+    let mut list = TopicPartitionList::with_capacity(ends.len());
+    let added: KafkaResult<()> = ends
+        .iter()
+        .try_for_each(|end| list.add_partition_offset(&end.place.0, end.place.1, Offset::Offset(end.next)));
+    if let Err(e) = added.and_then(|()| consumer.commit(&list, mode)) {
+        tracing::warn!(error = %e, "kafka offsets cannot be committed; the records would be read again");
+    }
+}
+
+/// The consumer's context: membership, reports and lag.
+struct Group {
+    reports: Reports,
+    progress: Mutex<Progress>,
+    shared: Arc<Shared>,
+    metrics: ConsumerMetrics,
+}
+
+impl Group {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for batches under way, and commits what is durable of the partitions to be given away.
+    fn drain(&self, consumer: &BaseConsumer<Self>, places: &[Place]) {
+        let deadline = Instant::now() + DRAIN;
+        while !self.shared.is_stopped()
+            && self.progress().is_under_way(self.shared.durable(), places)
+            && Instant::now() < deadline
+        {
+            let seen = self.shared.durable();
+            self.shared.wait(POLL, |_| self.shared.durable() > seen);
+        }
+        let ends = self.progress().take_durable(self.shared.durable());
+        commit(consumer, &ends, CommitMode::Sync);
+    }
+}
+
+fn places(list: &TopicPartitionList) -> Vec<Place> {
+    list.elements()
+        .iter()
+        .map(|e| (e.topic().to_owned(), e.partition()))
+        .collect()
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let places = places(list);
+                tracing::info!(partitions = ?places, "kafka partitions assigned");
+                let mut progress = self.progress();
+                places.into_iter().for_each(|place| progress.assign(place));
+            }
+            Rebalance::Revoke(list) => {
+                let places = places(list);
+                tracing::info!(partitions = ?places, "kafka partitions revoked");
+                if !consumer.assignment_lost() {
+                    self.drain(consumer, &places);
+                }
+                let mut progress = self.progress();
+                places.iter().for_each(|place| progress.revoke(place));
+            }
+            Rebalance::Error(e) => tracing::warn!(error = %e, "the kafka consumer group could not rebalance"),
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        self.metrics.partitions.set(self.progress().owned() as f64);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(e) = result {
+            tracing::warn!(error = %e, "kafka offsets were not committed; the records would be read again");
+        }
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        report::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reports.note(&error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            self.metrics.lag.set(statistics.lag() as f64);
+        }
+    }
+}
+
+/// The few of librdkafka's statistics that are read.
+#[derive(Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    topics: HashMap<String, TopicStatistics>,
+}
+
+#[derive(Deserialize)]
+struct TopicStatistics {
+    #[serde(default)]
+    partitions: HashMap<String, PartitionStatistics>,
+}
+
+#[derive(Deserialize)]
+struct PartitionStatistics {
+    /// -1 if unknown.
+    consumer_lag: i64,
+}
+
+impl Statistics {
+    fn lag(&self) -> i64 {
+        let partitions = self.topics.values().flat_map(|t| t.partitions.values());
+        partitions
+            .map(|p| p.consumer_lag.max(0))
+            .fold(0, i64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_header_gives_the_version() {
+        assert_eq!(commit_lsn(b"97517448:3:0"), Some(Lsn(97_517_448)));
+        assert_eq!(commit_lsn(b"18446744073709551615:0:0"), Some(Lsn(u64::MAX)));
+        for bad in [&b"0/5D0"[..], b"", b":1:2", b"\xff", b"-1:0:0"] {
+            assert_eq!(commit_lsn(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lag_is_summed_over_known_partitions() {
+        let statistics: Statistics = serde_json::from_str(
+            r#"{"name":"x","topics":{"a":{"partitions":{"0":{"consumer_lag":5,"x":1},"-1":{"consumer_lag":-1}}},"b":{"partitions":{"0":{"consumer_lag":2}}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(statistics.lag(), 7);
+    }
+}
