@@ -141,7 +141,7 @@ async fn two_readers_share_the_partitions_and_nothing_is_lost_when_one_leaves() 
     let mut b = subscribe(&name, &group).await;
     // Both must be read from, or the group does not settle.
     let mut from_b = BTreeSet::new();
-    let mut offset = 400;
+    let mut offset = 400_u32;
     let began = std::time::Instant::now();
     while from_b.is_empty() && began.elapsed() < Duration::from_secs(40) {
         let t = topic(&name);
