@@ -31,6 +31,8 @@ pub(crate) struct Delivery {
     /// Body of the request that creates an index, if indexes are to be created.
     create: Option<Bytes>,
     buffered: AtomicUsize,
+    /// Size at which a request is sent: as configured, or less when the server took no more.
+    max_bytes: AtomicUsize,
     /// Notified when buffered bytes go down, and on failure.
     freed: Notify,
     /// Somebody waits for all batches: do not wait for more documents.
@@ -69,6 +71,7 @@ impl Delivery {
             max_backoff: Duration::from_millis(config.max_backoff_ms),
             create: config.create.then(|| creation(config)),
             buffered: AtomicUsize::new(0),
+            max_bytes: AtomicUsize::new(config.bulk.max_bytes),
             freed: Notify::new(),
             flushing: AtomicBool::new(false),
         })
@@ -116,16 +119,20 @@ impl Delivery {
                 status: 413,
                 error: None,
             };
-            self.reject(bulk, *only, &status).await?;
+            let mut letters = Vec::new();
+            self.reject(bulk, *only, &status, &mut letters)?;
+            self.keep(letters).await?;
             sent.clear();
             return Ok(1);
         }
-        let half = sent.len() / 2;
-        tracing::warn!(
-            documents = sent.len(),
-            "the server takes no bulk request of this size: half of it is tried; lower index.bulk.max_bytes"
-        );
-        Ok(half)
+        let half = (bulk.body(sent).len() / 2).max(1);
+        if self.max_bytes.fetch_min(half, Ordering::AcqRel) > half {
+            tracing::warn!(
+                max_bytes = half,
+                "the server takes no bulk request of this size: smaller ones are sent; lower index.bulk.max_bytes"
+            );
+        }
+        Ok(sent.len() / 2)
     }
 
     async fn attempt(&self, bulk: &Sealed, items: &[usize]) -> Result<Attempt, Error> {
@@ -187,6 +194,7 @@ impl Delivery {
     ) -> Result<Vec<usize>, Error> {
         let (mut again, mut blocked, mut no_index) = (Vec::new(), None, None);
         let (mut done, mut stale, mut missing) = (0_u64, 0_u64, 0_u64);
+        let mut letters = Vec::new();
         for (&i, status) in items.iter().zip(reply.items.iter().map(|r| &r.update)) {
             let Some(item) = bulk.item(i) else { continue };
             match reply::verdict(item.op, item.version.is_some(), status) {
@@ -202,13 +210,14 @@ impl Delivery {
                     again.push(i);
                     no_index = Some(&item.place.route);
                 }
-                Verdict::Bad => self.reject(bulk, i, status).await?,
+                Verdict::Bad => self.reject(bulk, i, status, &mut letters)?,
                 Verdict::NoIndex | Verdict::Stop => return Err(stopped(&item.place.route, status)),
             }
         }
         self.telemetry.done.increment(done);
         self.telemetry.stale.increment(stale);
         self.telemetry.missing.increment(missing);
+        self.keep(letters).await?;
         if let Some((item, status)) = blocked {
             tracing::warn!(
                 index = item.place.route.index,
@@ -223,7 +232,13 @@ impl Delivery {
     }
 
     /// Applies the policy to a document that the server will never take.
-    async fn reject(&self, bulk: &Sealed, i: usize, status: &ItemStatus<'_>) -> Result<(), Error> {
+    fn reject(
+        &self,
+        bulk: &Sealed,
+        i: usize,
+        status: &ItemStatus<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let Some(item) = bulk.item(i) else { return Ok(()) };
         let reason = match status.status {
             413 => "the document alone is larger than the server takes".to_owned(),
@@ -241,15 +256,17 @@ impl Delivery {
             document: bulk.document(item).map(Content::new),
             ..Letter::new(&item.place, full)
         };
-        self.bad_document(&item.place, &reason, &letter).await
+        self.bad_document(&item.place, &reason, &letter, out)
     }
 
-    /// Applies the policy: an error, a log line, or a dead letter. `reason` holds no value of a row; the letter may.
-    pub(crate) async fn bad_document(
+    /// Applies the policy: an error, a log line, or a dead letter appended to `out`, for [`keep`](Self::keep). `reason` holds
+    /// no value of a row; the letter may.
+    pub(crate) fn bad_document(
         &self,
         place: &Place,
         reason: &str,
         letter: &Letter<'_>,
+        out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         if self.bad == BadDocument::Fail {
             let text = format!(
@@ -259,14 +276,20 @@ impl Delivery {
             return Err(Error::new(ErrorKind::SinkRejected, text)
                 .with_hint("correct the mapping, or set index.on_bad_document to skip or dead_letter"));
         }
-        if let Some(file) = &self.dead_letters {
-            let mut line = Vec::new();
-            letter.write(&mut line)?;
-            file.append(line).await?;
+        if self.dead_letters.is_some() {
+            letter.write(out)?;
         }
         self.telemetry.bad.increment(1);
         tracing::warn!(index = place.route.index, place = %place, reason, "bad document left out");
         Ok(())
+    }
+
+    /// Makes dead letters durable: before anything is settled on their account.
+    pub(crate) async fn keep(&self, letters: Vec<u8>) -> Result<(), Error> {
+        match &self.dead_letters {
+            Some(file) if !letters.is_empty() => file.append(letters).await,
+            _ => Ok(()),
+        }
     }
 
     /// Creates an index, if that is configured and it is not there.
@@ -328,6 +351,11 @@ impl Delivery {
     pub(crate) fn fail(&self, error: Error) {
         self.ledger.fail(error);
         self.freed.notify_waiters();
+    }
+
+    /// Size at which a request is sent.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_flushing(&self, on: bool) {

@@ -75,6 +75,11 @@ impl Encoder {
         };
         let before = self.deleted.take();
         if let Some(why) = self.leaves_out(&reading.event) {
+            if why == Skipped::Delete {
+                // Its tombstone says no version, and takes this one.
+                let version = version::of(self.versions, record.head, reading.source);
+                self.note_version(record.head, version.unwrap_or(None));
+            }
             return Encoded::Skip(why);
         }
         let keyed = match key_text(record.key, self.separator, &mut self.id) {

@@ -24,7 +24,6 @@ pub(crate) struct ItemReply<'a> {
 /// Status of one item.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ItemStatus<'a> {
-    #[serde(default)]
     pub(crate) status: u16,
     #[serde(borrow, default)]
     pub(crate) error: Option<ItemError<'a>>,

@@ -100,6 +100,8 @@ impl IndexSink {
         {
             let mut records = batch.records().peekable();
             loop {
+                self.delivery.room().await;
+                self.check()?;
                 match self.encode_some(&mut records, &mut left_out) {
                     Pause::End => break,
                     Pause::Breath => {}
@@ -112,8 +114,6 @@ impl IndexSink {
                         left_out = left_out.saturating_add(1);
                     }
                 }
-                self.delivery.room().await;
-                self.check()?;
             }
         }
         self.delivery.ledger.settle(&[(self.written, left_out)]);
@@ -127,7 +127,7 @@ impl IndexSink {
         records: &mut Peekable<impl Iterator<Item = Record<'a>>>,
         left_out: &mut u64,
     ) -> Pause {
-        let (max_bytes, max_docs) = (self.delivery.bulk.max_bytes, self.delivery.bulk.max_docs);
+        let (max_bytes, max_docs) = (self.delivery.max_bytes(), self.delivery.bulk.max_docs);
         let mut waiting: Vec<_> = self.lanes.iter().map(|lane| lane.waiting()).collect();
         let mut touched = 0_u64;
         let (mut taken, mut n) = (0_usize, 0_usize);
@@ -183,7 +183,9 @@ impl IndexSink {
             value: record.value.as_deref().map(Content::new),
             ..Letter::new(place, reason)
         };
-        self.delivery.bad_document(place, reason, &letter).await
+        let mut lines = Vec::new();
+        self.delivery.bad_document(place, reason, &letter, &mut lines)?;
+        self.delivery.keep(lines).await
     }
 
     async fn finish(&mut self) -> Result<(), Error> {

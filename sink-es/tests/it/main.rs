@@ -2,6 +2,11 @@
 //! server where the faults are ones that a real one does not make on demand.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+mod bad_documents;
 mod documents;
 mod events;
+mod faults;
 mod node;
+mod order;
+mod restart;
+mod scripted;

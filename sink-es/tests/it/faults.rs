@@ -1,0 +1,186 @@
+//! Faults that a real server does not make on demand.
+
+use std::time::Duration;
+
+use cdc_core::seam::Sink as _;
+use cdc_core::{Batch, Error, ErrorKind};
+use serde_json::{Value, json};
+use sink_es::{IndexConfig, IndexSink};
+
+use crate::events::{Events, index};
+use crate::scripted::{Say, Scripted, Sent, all_good};
+
+fn config(urls: &[&str], more: &Value) -> IndexConfig {
+    let mut config =
+        json!({ "urls": urls, "max_backoff_ms": 20, "bulk": { "max_in_flight": 1, "linger_ms": 0 } });
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    serde_json::from_value(config).unwrap()
+}
+
+fn batch(ids: std::ops::RangeInclusive<u64>) -> Batch {
+    let mut e = Events::new("t");
+    for id in ids {
+        e.put(8 * id, id, &json!({ "id": id }));
+    }
+    e.take()
+}
+
+fn ids(request: &[Sent]) -> Vec<u64> {
+    request.iter().map(|s| s.id.parse().unwrap()).collect()
+}
+
+async fn run(server: &Scripted, more: &Value) -> Result<(), Error> {
+    tokio::time::timeout(
+        Duration::from_secs(20),
+        index(&config(&[&server.url], more), [batch(1..=8)]),
+    )
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn only_the_items_that_were_refused_are_sent_again_until_they_are_taken() {
+    let server = Scripted::start(|n, items| {
+        let busy = |s: &Sent| match (n, s.id.as_str()) {
+            (0, "2" | "5") | (1, "5") => (429, "es_rejected_execution_exception"),
+            (0, "7") => (503, "unavailable_shards_exception"),
+            (0, "8") => (409, "version_conflict_engine_exception"),
+            _ => (201, ""),
+        };
+        Say::Items(items.iter().map(busy).collect())
+    })
+    .await;
+    run(&server, &json!({})).await.unwrap();
+    let sent: Vec<_> = server.requests().iter().map(|r| ids(r)).collect();
+    assert_eq!(sent, [vec![1, 2, 3, 4, 5, 6, 7, 8], vec![2, 5, 7], vec![5]]);
+    assert_eq!(
+        server.requests()[2],
+        [Sent {
+            id: "5".into(),
+            version: 5
+        }]
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_fails_as_a_whole_is_sent_again() {
+    let server = Scripted::start(|n, items| match n {
+        0 => Say::Nothing,
+        1..=3 => Say::Whole([429, 502, 503][n - 1], json!({ "error": { "type": "busy" } })),
+        4 => Say::Silence,
+        5 => Say::Items(vec![(200, "")]),
+        6 => Say::Whole(200, json!("not a reply")),
+        _ => all_good(items),
+    })
+    .await;
+    run(&server, &json!({ "request_timeout_ms": 300 })).await.unwrap();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 8);
+    assert!(requests.iter().all(|r| ids(r) == [1, 2, 3, 4, 5, 6, 7, 8]));
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_is_split_down_to_the_one_document_that_is_bad() {
+    let server = Scripted::start(|_, items| {
+        if items.len() > 3 || items.iter().any(|s| s.id == "6") {
+            Say::Whole(413, Value::Null)
+        } else {
+            all_good(items)
+        }
+    })
+    .await;
+    run(&server, &json!({ "on_bad_document": "skip" })).await.unwrap();
+    let taken = |r: &&Vec<Sent>| r.len() <= 3 && r.iter().all(|s| s.id != "6");
+    let mut taken: Vec<u64> = server
+        .requests()
+        .iter()
+        .filter(taken)
+        .flat_map(|r| ids(r))
+        .collect();
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 3, 4, 5, 7, 8]);
+    let error = run(&server, &json!({})).await.unwrap_err();
+    assert!(
+        error.to_string().contains("larger than the server takes"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_mend_stops_at_once() {
+    for (status, kind) in [
+        (401, ErrorKind::Auth),
+        (403, ErrorKind::Privilege),
+        (400, ErrorKind::SinkRejected),
+        (404, ErrorKind::SinkRejected),
+    ] {
+        let body = json!({ "error": { "type": "some_exception", "reason": "because" }, "status": status });
+        let server = Scripted::start(move |_, _| Say::Whole(status, body.clone())).await;
+        let error = run(&server, &json!({ "on_bad_document": "skip" }))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains("some_exception (because)"), "{error}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sink_says_why_once_closes_its_channel_and_takes_no_more() {
+    let server = Scripted::start(|_, _| Say::Whole(401, Value::Null)).await;
+    let mut sink = IndexSink::new(&config(&[&server.url], &json!({}))).unwrap();
+    sink.write(batch(1..=1)).await.unwrap();
+    let mut durable = sink.durable();
+    assert!(durable.wait_for(|&n| n > 0).await.is_err());
+    assert_eq!(sink.failure().unwrap().kind(), ErrorKind::Auth);
+    assert!(sink.failure().is_none());
+    assert!(sink.write(batch(2..=2)).await.is_err() && sink.flush().await.is_err());
+}
+
+#[tokio::test]
+async fn a_dead_host_holds_nothing_up() {
+    let server = Scripted::start(|_, items| all_good(items)).await;
+    let config = config(
+        &["http://127.0.0.1:9", &server.url],
+        &json!({ "bulk": { "max_in_flight": 3 } }),
+    );
+    let batches = (0..20).map(|n| batch(n * 10 + 1..=n * 10 + 10));
+    tokio::time::timeout(Duration::from_secs(20), index(&config, batches))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut all: Vec<u64> = server.requests().iter().flat_map(|r| ids(r)).collect();
+    all.sort_unstable();
+    assert_eq!(all, (1..=200).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn memory_is_bounded_and_nothing_is_durable_while_the_server_is_silent() {
+    let server = Scripted::start(|_, _| Say::Silence).await;
+    let more = json!({ "bulk": { "max_buffered_bytes": 100_000, "max_in_flight": 2 } });
+    let mut sink = IndexSink::new(&config(&[&server.url], &more)).unwrap();
+    let mut taken = 0;
+    while let Ok(done) = tokio::time::timeout(Duration::from_millis(300), sink.write(batch(1..=100))).await {
+        done.unwrap();
+        taken += 1;
+        assert!(taken < 100, "the sink takes without end");
+    }
+    assert!(taken > 0);
+    assert_eq!(*sink.durable().borrow(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_without_any_document_is_durable_at_once() {
+    let server = Scripted::start(|_, items| all_good(items)).await;
+    let mut sink = IndexSink::new(&config(&[&server.url], &json!({}))).unwrap();
+    sink.write(Batch::default()).await.unwrap();
+    let mut e = Events::new("t");
+    sink.write(e.record(8, None, Some(r#"{"ts_ms":1}"#)).take())
+        .await
+        .unwrap();
+    assert_eq!(*sink.durable().borrow(), 2);
+    assert!(server.requests().is_empty());
+}
