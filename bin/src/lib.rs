@@ -4,4 +4,6 @@
 
 pub mod cmd;
 pub mod config;
+pub mod doctor;
 pub mod import;
+pub mod run;

@@ -19,6 +19,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the pipeline that a file describes.
+    Run(cmd::run::Args),
+    /// Looks at everything a pipeline needs and says what to do, with the SQL for the database's owner.
+    Doctor(cmd::doctor::Args),
+    /// Follows a database: its changes as events on standard output.
+    Tail(cmd::tail::Args),
+    /// Looks at, makes or drops the replication slot.
+    Slot(cmd::slot::Args),
+    /// Looks at, moves or clears the stored position.
+    Offsets(cmd::offsets::Args),
     /// Checks a configuration file without connecting anywhere.
     Validate(cmd::validate::Args),
     /// Prints the YAML equivalent of a Debezium connector's properties or JSON.
@@ -29,6 +39,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run(args) => cmd::run::run(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
+        Command::Tail(args) => cmd::tail::run(&args),
+        Command::Slot(args) => cmd::slot::run(&args),
+        Command::Offsets(args) => cmd::offsets::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Import(args) => cmd::import::run(&args),
         Command::Schema => cmd::schema::run(),

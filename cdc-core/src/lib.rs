@@ -5,16 +5,17 @@
 //! 1. [`wire`]: one connection to a server: log-in, queries, COPY, the replication stream and its feedback.
 //! 2. [`pgoutput`]: what the stream says: borrowed messages, the assembly of in-progress transactions.
 //! 3. [`schema`]: what the [`catalog`] says about a relation; [`row`]: a row's column values, borrowed.
-//! 4. `types`: a column's text form to a Kafka Connect value.
+//! 4. [`types`]: a column's text form to a Kafka Connect value.
 //! 5. [`envelope`]: Debezium's key, envelope and tombstone, by a plan compiled once a relation.
 //! 6. [`batch`]: encoded records in one arena, on their way to a [`seam::Sink`].
-//! 7. `engine`: the loop that ties them together: budget, acknowledgement, restart.
+//! 7. [`engine`]: the loop that ties them together: budget, acknowledgement, restart.
 //! 8. [`offset`]: where positions are kept.
 #![forbid(unsafe_code)]
 
 pub mod batch;
 pub mod catalog;
 pub mod connect;
+pub mod engine;
 pub mod envelope;
 pub mod error;
 pub mod filter;
@@ -28,6 +29,8 @@ pub mod position;
 pub mod row;
 pub mod schema;
 pub mod seam;
+pub mod sink;
+pub mod telemetry;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod types;

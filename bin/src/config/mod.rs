@@ -46,9 +46,11 @@ pub struct Config {
     pub source: Option<SourceConfig>,
     /// Form of keys, values and headers, and the names of topics.
     #[serde(default)]
-    pub format: Option<Pending>,
+    pub format: cdc_core::envelope::Format,
     /// The Kafka cluster to write to, or to read from.
     pub kafka: Option<cdc_kafka::KafkaConfig>,
+    /// Topics that the index stage reads from Kafka. Default: those that `source` writes.
+    pub consume: Option<cdc_kafka::SourceConfig>,
     /// The Elasticsearch or OpenSearch cluster to write to.
     pub index: Option<sink_es::IndexConfig>,
     /// Output without Kafka and without an index.
@@ -76,8 +78,6 @@ pub enum Delivery {
     /// Each record exactly once (not available yet).
     ExactlyOnce,
 }
-
-type Pending = serde_json::Value;
 
 fn default_name() -> String {
     "pgcdc".into()

@@ -18,6 +18,12 @@ pub struct Validated {
     pub stages: Stages,
     /// The source, when a stage reads from one.
     pub source: Option<Source>,
+    /// Form of events.
+    pub format: cdc_core::envelope::Format,
+    /// What is captured, compiled.
+    pub capture: cdc_core::filter::Capture,
+    /// What the index stage reads from Kafka, if it does.
+    pub consume: Option<cdc_kafka::SourceConfig>,
     /// The Kafka cluster.
     pub kafka: Option<cdc_kafka::KafkaConfig>,
     /// The Elasticsearch or OpenSearch cluster.
@@ -84,19 +90,29 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
+        let format = keep(format(config.format, config.source.as_ref()), &mut problems);
+        let consume = keep(consume(config.consume, stages, format.as_ref()), &mut problems);
+        let capture = keep(capture(config.source.as_ref()), &mut problems);
         let source = config.source.and_then(|s| source(s, &mut problems));
-        match (stages, offsets) {
-            (Some(stages), Some(offsets)) if problems.is_empty() => Ok(Self {
-                name: config.name,
-                stages,
-                source,
-                kafka: config.kafka,
-                index: config.index,
-                output: config.output,
-                offsets,
-                http: config.http,
-                log: config.log,
-            }),
+        match (stages, offsets, format, capture, consume) {
+            (Some(stages), Some(offsets), Some(format), Some(capture), Some(consume))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    format,
+                    capture,
+                    consume,
+                    name: config.name,
+                    stages,
+                    source,
+                    kafka: config.kafka,
+                    index: config.index,
+                    output: config.output,
+                    offsets,
+                    http: config.http,
+                    log: config.log,
+                })
+            }
             _ => Err(problems),
         }
     }
@@ -179,6 +195,66 @@ fn offsets(config: &Config) -> Result<OffsetsConfig, Problem> {
             "say where positions are kept: `offsets: {type: file, path: …}` or `{type: postgres}`",
         )),
     }
+}
+
+/// A topic prefix is needed wherever events are written.
+fn format(
+    format: cdc_core::envelope::Format,
+    source: Option<&SourceConfig>,
+) -> Result<cdc_core::envelope::Format, Problem> {
+    if source.is_some() && format.topic_prefix.is_empty() {
+        return Err(Problem::new(
+            "format.topic_prefix",
+            "is missing: name the server, such as `shop`",
+        ));
+    }
+    Ok(format)
+}
+
+/// What the index stage reads: what is configured, or all topics below the source's prefix.
+fn consume(
+    given: Option<cdc_kafka::SourceConfig>,
+    stages: Option<Stages>,
+    format: Option<&cdc_core::envelope::Format>,
+) -> Result<Option<cdc_kafka::SourceConfig>, Problem> {
+    let reads = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
+    match (given, reads) {
+        (Some(_), false) if stages.is_some() => Err(Problem::new(
+            "consume",
+            "needs both `kafka` and `index`: remove it, or add them",
+        )),
+        (Some(given), _) => {
+            given.validate().map_err(|e| Problem::new("consume", e.chain()))?;
+            Ok(Some(given))
+        }
+        (None, false) => Ok(None),
+        (None, true) => match format.filter(|f| !f.topic_prefix.is_empty()) {
+            Some(format) => {
+                let prefix = regex::escape(&format!("{}{}", format.topic_prefix, format.topic_delimiter));
+                let mut all = cdc_kafka::SourceConfig::new(Vec::new());
+                all.topics_regex = Some(format!("{prefix}.*"));
+                Ok(Some(all))
+            }
+            None => Err(Problem::new("consume", "is missing: name the topics to index")),
+        },
+    }
+}
+
+fn capture(source: Option<&SourceConfig>) -> Result<cdc_core::filter::Capture, Problem> {
+    let list = |f: &FilterConfig| cdc_core::filter::NameFilter {
+        include: f.include.clone(),
+        exclude: f.exclude.clone(),
+    };
+    let filters = source.map_or_else(cdc_core::filter::Filters::default, |s| {
+        cdc_core::filter::Filters {
+            schemas: list(&s.schemas),
+            tables: list(&s.tables),
+            columns: list(&s.columns),
+            message_prefixes: list(&s.message_prefixes),
+            ignore_builtin: s.ignore_builtin,
+        }
+    });
+    cdc_core::filter::Capture::new(&filters).map_err(|e| Problem::new("source", e.chain()))
 }
 
 fn source(config: SourceConfig, problems: &mut Vec<Problem>) -> Option<Source> {

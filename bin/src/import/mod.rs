@@ -72,6 +72,17 @@ impl fmt::Display for ImportError {
 
 impl std::error::Error for ImportError {}
 
+/// Prefix of properties that set a path of the configuration as it is: `pgcdc.http.listen`.
+const OWN: &str = "pgcdc.";
+
+/// A value as YAML would read it.
+fn scalar(text: &str) -> serde_json::Value {
+    match serde_json::from_str(text) {
+        Ok(value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_))) => value,
+        _ => serde_json::Value::from(text),
+    }
+}
+
 /// A connector's file, converted.
 #[derive(Debug)]
 pub struct Imported {
@@ -105,6 +116,9 @@ impl Imported {
         let mut draft = Draft::default();
         let mut faults = Vec::new();
         for (name, value) in all.iter() {
+            if name.starts_with(OWN) {
+                continue;
+            }
             if let Err(text) = apply(&mut draft, &all, name, value) {
                 faults.push(Note {
                     property: name.to_owned(),
@@ -125,6 +139,12 @@ impl Imported {
             return Err(ImportError { faults });
         }
         complete(&mut draft, &all, env);
+        // Ours come last: they set any path of the model.
+        for (name, value) in all.iter() {
+            if let Some(path) = name.strip_prefix(OWN) {
+                draft.set(path, scalar(value));
+            }
+        }
         let given = all.iter().map(|(name, _)| name.to_owned()).collect();
         Ok(Self { draft, given })
     }

@@ -1,0 +1,64 @@
+//! `pgcdc doctor`: looks at everything a pipeline needs, changes nothing, and says what its owner must do.
+
+mod downstream;
+mod grants;
+mod report;
+mod server;
+mod tables;
+
+use cdc_core::Error;
+use cdc_core::catalog;
+use cdc_core::engine::SourceOptions;
+use cdc_core::wire::{Purpose, Session};
+
+pub use report::{Finding, Report, State};
+
+use crate::config::Validated;
+use crate::run::assemble;
+
+/// Looks at source, Kafka and index.
+///
+/// # Errors
+/// Only what keeps it from looking at all; what it finds is in the report.
+pub async fn examine(config: &Validated) -> Result<Report, Error> {
+    let mut report = Report::default();
+    if let Some(source) = &config.source {
+        let connect = source.connect.clone();
+        let options = assemble::source_options(source, connect);
+        if let Err(error) = examine_source(&options, config, &mut report).await {
+            report.fail("server", error.chain(), advice(&error));
+        }
+    }
+    if let Some(kafka) = &config.kafka {
+        downstream::kafka(kafka, &mut report).await;
+    }
+    if let Some(index) = &config.index {
+        downstream::index(index, &mut report).await;
+    }
+    Ok(report)
+}
+
+async fn examine_source(o: &SourceOptions, config: &Validated, report: &mut Report) -> Result<(), Error> {
+    let mut sql = Session::connect(&o.connect, Purpose::Sql, "pgcdc doctor").await?;
+    server::version(&sql, report);
+    let role = server::role(&mut sql, report).await?;
+    server::settings(&mut sql, o, report).await?;
+    match Session::connect(&o.connect, Purpose::Replication, "pgcdc doctor").await {
+        Ok(_) => report.ok("replication", "a replication connection can be opened"),
+        Err(error) => report.fail("replication", error.chain(), advice(&error)),
+    }
+    server::slot(&mut sql, o, report).await?;
+    let found = catalog::tables(&mut sql, &config.capture).await?;
+    tables::publication(&mut sql, o, &found, report).await?;
+    tables::identities(&found, report);
+    tables::privileges(&mut sql, &found, report).await?;
+    report.sql = grants::script(&role, o, &found, report.has_publication);
+    Ok(())
+}
+
+pub(crate) fn advice(error: &Error) -> Option<String> {
+    match error.remedy() {
+        cdc_core::Remedy::Operator(text) => Some(text.to_owned()),
+        _ => None,
+    }
+}

@@ -1,0 +1,125 @@
+//! `/livez`, `/readyz`, `/status` and `/metrics`. Read-only: nothing here changes a pipeline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use cdc_core::engine::{Phase, Status};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The loop turns at least with every keepalive or status update; after this long without a turn it hangs.
+const STALLED_MS: i64 = 90_000;
+
+/// What the endpoints show.
+#[derive(Clone, Debug)]
+pub struct Board {
+    /// Name of the pipeline.
+    pub name: Arc<str>,
+    /// The stage that reads from PostgreSQL, if one runs.
+    pub source: Option<Arc<Status>>,
+    /// The stage that fills the index from Kafka, if one runs.
+    pub index: Option<Arc<super::relay::RelayStatus>>,
+    /// The exporter.
+    pub metrics: PrometheusHandle,
+}
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn serve(listen: SocketAddr, board: Board, stop: CancellationToken) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.with_context(|| format!("http.listen: cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let app = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .with_state(board);
+    tokio::spawn(async move {
+        let served = axum::serve(listener, app)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(error = %error, "http endpoints ended");
+        }
+    });
+    Ok(address)
+}
+
+async fn livez(State(board): State<Board>) -> Response {
+    match board.source.as_deref().map(|s| (s.phase(), s.turned_ms())) {
+        Some((Phase::Streaming, turned)) if turned > 0 && now_ms() - turned > STALLED_MS => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the stream has not turned for 90 s\n",
+        )
+            .into_response(),
+        Some((Phase::Stopped, _)) => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n").into_response(),
+        _ => "alive\n".into_response(),
+    }
+}
+
+async fn readyz(State(board): State<Board>) -> Response {
+    let source = board.source.as_deref().map(Status::phase);
+    let index = board
+        .index
+        .as_deref()
+        .is_none_or(super::relay::RelayStatus::is_running);
+    match source {
+        Some(phase) if !matches!(phase, Phase::Streaming | Phase::Snapshot) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", phase.name())).into_response()
+        }
+        _ if !index => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the index stage is not running\n",
+        )
+            .into_response(),
+        _ => "ready\n".into_response(),
+    }
+}
+
+async fn status(State(board): State<Board>) -> Json<Value> {
+    Json(describe(&board))
+}
+
+fn describe(board: &Board) -> Value {
+    let source = board.source.as_deref().map(|s| {
+        let (rows, expected, tables, done) = s.snapshot();
+        json!({
+            "phase": s.phase().name(),
+            "received_lsn": s.received_lsn().to_string(),
+            "confirmed_lsn": s.confirmed_lsn().to_string(),
+            "server_lsn": s.server_lsn().to_string(),
+            "lag_bytes": s.server_lsn().0.saturating_sub(s.confirmed_lsn().0),
+            "rows": s.rows(),
+            "records": s.records(),
+            "bytes": s.bytes(),
+            "in_flight_bytes": s.in_flight_bytes(),
+            "last_commit_ms": s.last_commit_us() / 1000,
+            "restarts": s.restarts(),
+            "last_error": s.last_error(),
+            "snapshot": {"rows": rows, "rows_expected": expected, "tables": tables, "tables_done": done},
+        })
+    });
+    let index = board.index.as_deref().map(super::relay::RelayStatus::describe);
+    json!({"name": &*board.name, "version": env!("CARGO_PKG_VERSION"), "source": source, "index": index})
+}
+
+async fn metrics(State(board): State<Board>) -> String {
+    board.metrics.render()
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

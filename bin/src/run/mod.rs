@@ -1,0 +1,113 @@
+//! Runs what a configuration describes: the source stage, the index stage, the HTTP endpoints, until a signal.
+
+pub mod assemble;
+pub mod http;
+pub mod log;
+pub mod progress;
+pub mod relay;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use cdc_core::Error;
+use cdc_core::telemetry;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Validated;
+
+/// Runs until SIGTERM or SIGINT, or until a stage ends.
+///
+/// # Errors
+/// The first stage's failure, with what to do about it.
+pub async fn run(config: Validated) -> anyhow::Result<()> {
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("metrics recorder")?;
+    telemetry::describe();
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let pipeline = assemble::pipeline(&config).map_err(explain)?;
+    let relay = relay_of(&config);
+    if let Some(http) = &config.http {
+        let board = http::Board {
+            name: Arc::from(config.name.as_str()),
+            source: pipeline.as_ref().map(cdc_core::engine::Pipeline::status),
+            index: relay.as_ref().map(|r| Arc::clone(&r.status)),
+            metrics,
+        };
+        let address = http::serve(http.listen, board, stop.child_token()).await?;
+        tracing::info!(%address, "http endpoints");
+    }
+    if let Some(pipeline) = &pipeline {
+        progress::show(pipeline.status(), stop.child_token());
+    }
+    let source = async {
+        match &pipeline {
+            Some(pipeline) => pipeline.run(stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    // When one stage ends for good, the other finishes what it has and ends too.
+    let source = async {
+        let result = source.await;
+        if pipeline.is_some() && (result.is_err() || relay.is_none()) {
+            stop.cancel();
+        }
+        result
+    };
+    let index = async {
+        let Some(relay) = &relay else { return Ok(()) };
+        let result = relay.run(stop.clone()).await;
+        stop.cancel();
+        result
+    };
+    let (source, index) = tokio::join!(source, index);
+    source.and(index).map_err(explain)
+}
+
+/// The index stage, if Kafka stands between source and index.
+fn relay_of(config: &Validated) -> Option<relay::Relay> {
+    let (kafka, index) = (config.kafka.clone()?, config.index.clone()?);
+    let group = format!("pgcdc-{}", config.name);
+    Some(relay::Relay {
+        kafka,
+        topics: config.consume.clone()?,
+        group,
+        index,
+        status: Arc::default(),
+    })
+}
+
+pub(crate) fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM handler")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT handler")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what has been read is finished first");
+        stop.cancel();
+        // A second signal does not wait. Nothing is lost: the next start goes on from the stored offset.
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// An engine's error as one sentence with its causes and what to do.
+#[must_use]
+pub fn explain(error: Error) -> anyhow::Error {
+    match error.remedy() {
+        cdc_core::Remedy::Operator(advice) => anyhow::anyhow!("{} ({advice})", error.chain()),
+        cdc_core::Remedy::RetryLater => anyhow::anyhow!("{}", error.chain()),
+        cdc_core::Remedy::Bug => {
+            anyhow::anyhow!("{} (this should not happen: please report it)", error.chain())
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The index stage: from Kafka's topics to the index, the same batches that a source would send there directly.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cdc_core::seam::Sink;
+use cdc_core::{Error, ErrorKind, Remedy};
+use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
+use serde_json::{Value, json};
+use sink_es::{IndexConfig, IndexSink};
+use tokio_util::sync::CancellationToken;
+
+/// First and longest wait between two attempts.
+const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Live figures of the stage.
+#[derive(Debug, Default)]
+pub struct RelayStatus {
+    running: AtomicBool,
+    records: AtomicU64,
+    restarts: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl RelayStatus {
+    /// Whether the stage is reading.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// The figures as JSON.
+    #[must_use]
+    pub fn describe(&self) -> Value {
+        json!({
+            "running": self.is_running(),
+            "records": self.records.load(Ordering::Relaxed),
+            "restarts": self.restarts.load(Ordering::Relaxed),
+            "last_error": *self.last_error.lock().unwrap_or_else(PoisonError::into_inner),
+        })
+    }
+}
+
+/// What the stage is made of.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Brokers.
+    pub kafka: KafkaConfig,
+    /// Topics and group.
+    pub topics: SourceConfig,
+    /// Group if none is configured.
+    pub group: String,
+    /// Index.
+    pub index: IndexConfig,
+    /// Live figures.
+    pub status: Arc<RelayStatus>,
+}
+
+impl Relay {
+    /// Runs until `stop`; starts again by itself after failures that may pass.
+    ///
+    /// # Errors
+    /// A failure that waiting does not mend.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
+        let mut wait = WAIT.0;
+        loop {
+            let before = self.status.records.load(Ordering::Relaxed);
+            let result = self.attempt(&stop).await;
+            self.status.running.store(false, Ordering::Relaxed);
+            let Err(error) = result else { return Ok(()) };
+            *self
+                .status
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(error.chain());
+            if error.remedy() != Remedy::RetryLater || stop.is_cancelled() {
+                return Err(error);
+            }
+            if self.status.records.load(Ordering::Relaxed) > before {
+                wait = WAIT.0;
+            }
+            self.status.restarts.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(error = %error.chain(), wait_ms = wait.as_millis(), "index stage failed, starting again");
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(WAIT.1),
+            }
+        }
+    }
+
+    /// One life: read, index, commit what is settled.
+    async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
+        let mut source = KafkaSource::open(&self.kafka, &self.topics, &self.group).await?;
+        let mut sink = IndexSink::new(&self.index)?;
+        let mut durable = sink.durable();
+        let mut open: VecDeque<(u64, u64)> = VecDeque::new();
+        let mut sent = 0u64;
+        self.status.running.store(true, Ordering::Relaxed);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                changed = durable.changed() => {
+                    if changed.is_err() {
+                        let ended = || Error::new(ErrorKind::SinkUnavailable, "the index sink ended");
+                        return Err(sink.failure().unwrap_or_else(ended));
+                    }
+                    commit(&mut source, &mut open, *durable.borrow_and_update());
+                }
+                next = source.next() => {
+                    let consumed = next?;
+                    let records = consumed.batch.len() as u64;
+                    sent += 1;
+                    open.push_back((sent, consumed.number));
+                    let back = sink.write(consumed.batch).await;
+                    if let Some(batch) = back.map_err(|e| sink.failure().unwrap_or(e))? {
+                        source.recycle(batch);
+                    }
+                    self.status.records.fetch_add(records, Ordering::Relaxed);
+                }
+            }
+            if let Some(error) = sink.failure() {
+                return Err(error);
+            }
+        }
+        sink.flush().await?;
+        commit(&mut source, &mut open, *durable.borrow_and_update());
+        source.close().await;
+        Ok(())
+    }
+}
+
+/// Commits the offsets of the batches up to `durable`.
+fn commit(source: &mut KafkaSource, open: &mut VecDeque<(u64, u64)>, durable: u64) {
+    let mut last = None;
+    while let Some(&(sent, number)) = open.front()
+        && sent <= durable
+    {
+        open.pop_front();
+        last = Some(number);
+    }
+    if let Some(number) = last {
+        source.commit(number);
+    }
+}

@@ -1,0 +1,469 @@
+//! A pipeline, put together and kept running.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::describe::Describer;
+use super::monitor;
+use super::offsets::OffsetWriter;
+use super::options::SourceOptions;
+use super::prepare::{self, Prepared, SnapshotStart};
+use super::snapshot::{SnapshotJob, Snapshotter};
+use super::status::{Phase, Status};
+use super::stream::StreamLoop;
+use super::tracker::AckTracker;
+use super::translate::Translator;
+use crate::envelope::{Encoder, Format};
+use crate::filter::{Capture, Filters};
+use crate::offset::MemoryStore;
+use crate::pgoutput::{Assembler, SpoolOptions};
+use crate::seam::{BoxFuture, OffsetStore, Sink, StoredOffset};
+use crate::sink::ForEach;
+use crate::telemetry::Meters;
+use crate::wire::{Purpose, ReplicationStream, Session, StartReplication, quote_ident, quote_literal};
+use crate::{Batch, Checkpoint, Error, ErrorKind, Remedy, SnapshotProgress};
+
+/// Wall clock: nanoseconds since 1970-01-01 UTC.
+pub type Clock = fn() -> i64;
+/// Opens a sink; called again at every restart.
+pub type SinkFactory = Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn Sink>, Error>> + Send + Sync>;
+/// Opens the offset store; called again at every restart.
+pub type OffsetFactory =
+    Box<dyn Fn() -> BoxFuture<'static, Result<Box<dyn OffsetStore>, Error>> + Send + Sync>;
+
+/// How failures that may pass are waited out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// First wait; doubles up to `longest`.
+    pub first: Duration,
+    /// Longest wait.
+    pub longest: Duration,
+    /// Restarts in a row without progress before giving up (`errors.max.retries`); none: never.
+    pub limit: Option<u32>,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(10),
+            limit: None,
+        }
+    }
+}
+
+/// Collects the parts of a pipeline.
+pub struct PipelineBuilder {
+    source: SourceOptions,
+    format: Format,
+    capture: Option<Capture>,
+    sink: Option<SinkFactory>,
+    offsets: Option<OffsetFactory>,
+    snapshotter: Option<Arc<dyn Snapshotter>>,
+    retry: RetryOptions,
+    clock: Clock,
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PipelineBuilder {
+    /// Envelope format; default: Debezium's defaults with the database's name as topic prefix.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Which tables and columns; default: all that are published.
+    #[must_use]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.capture = Some(capture);
+        self
+    }
+
+    /// Where batches go.
+    #[must_use]
+    pub fn sink(mut self, sink: SinkFactory) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// A function that gets every batch. When it returns, the batch counts as durable.
+    #[must_use]
+    pub fn for_each(self, f: impl Fn(&Batch) -> Result<(), Error> + Send + Sync + 'static) -> Self {
+        let f = Arc::new(f);
+        self.sink(Box::new(move || {
+            let f = Arc::clone(&f);
+            Box::pin(async move { Ok(Box::new(ForEach::new(move |b: &Batch| f(b))) as Box<dyn Sink>) })
+        }))
+    }
+
+    /// Where offsets are kept; default: in memory, that is, for as long as the pipeline lives.
+    #[must_use]
+    pub fn offsets(mut self, offsets: OffsetFactory) -> Self {
+        self.offsets = Some(offsets);
+        self
+    }
+
+    /// Who reads the tables; without one only snapshot mode `NoData` works.
+    #[must_use]
+    pub fn snapshotter(mut self, snapshotter: Arc<dyn Snapshotter>) -> Self {
+        self.snapshotter = Some(snapshotter);
+        self
+    }
+
+    /// Waiting between attempts.
+    #[must_use]
+    pub fn retry(mut self, retry: RetryOptions) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the parts.
+    ///
+    /// # Errors
+    /// Kind `Config` if there is no sink, or a snapshot is wanted and nobody to read it.
+    pub fn build(self) -> Result<Pipeline, Error> {
+        let missing = |what: &str| Error::new(ErrorKind::Config, format!("the pipeline has no {what}"));
+        if self.snapshotter.is_none() && self.source.snapshot != super::SnapshotMode::NoData {
+            return Err(missing("snapshotter, but its snapshot mode reads tables"));
+        }
+        let memory = MemoryStore::default();
+        let offsets = self.offsets.unwrap_or_else(|| {
+            Box::new(move || {
+                let memory = memory.clone();
+                Box::pin(async move { Ok(Box::new(memory) as Box<dyn OffsetStore>) })
+            })
+        });
+        let capture = match self.capture {
+            Some(capture) => capture,
+            None => Capture::new(&Filters::default())?,
+        };
+        let meters = Meters::new(&self.source.slot.name);
+        let encoder = Encoder::new(
+            Arc::new(self.format),
+            Arc::new(capture.clone()),
+            self.source.connect.database(),
+        )?;
+        Ok(Pipeline {
+            source: Arc::new(self.source),
+            capture,
+            encoder,
+            sink: self.sink.ok_or_else(|| missing("sink"))?,
+            offsets,
+            snapshotter: self.snapshotter,
+            retry: self.retry,
+            clock: self.clock,
+            status: Arc::default(),
+            meters,
+        })
+    }
+}
+
+/// A pipeline from one database to one sink.
+pub struct Pipeline {
+    source: Arc<SourceOptions>,
+    capture: Capture,
+    encoder: Encoder,
+    sink: SinkFactory,
+    offsets: OffsetFactory,
+    snapshotter: Option<Arc<dyn Snapshotter>>,
+    retry: RetryOptions,
+    clock: Clock,
+    status: Arc<Status>,
+    meters: Meters,
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// Starts to put a pipeline together.
+    #[must_use]
+    pub fn builder(source: SourceOptions) -> PipelineBuilder {
+        PipelineBuilder {
+            format: Format {
+                topic_prefix: source.connect.database().to_owned(),
+                ..Format::default()
+            },
+            capture: None,
+            source,
+            sink: None,
+            offsets: None,
+            snapshotter: None,
+            retry: RetryOptions::default(),
+            clock: system_clock,
+        }
+    }
+
+    /// Live figures.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.status)
+    }
+
+    /// Runs until `stop`, restarting by itself after failures that may pass. At a clean stop everything read is durable,
+    /// stored and acknowledged.
+    ///
+    /// # Errors
+    /// A failure that waiting does not mend, or one at the stop itself.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
+        let (mut wait, mut failures) = (self.retry.first, 0u32);
+        loop {
+            let (began, records) = (Instant::now(), self.status.records());
+            let result = self.attempt(&stop).await;
+            let error = match result {
+                Ok(()) => {
+                    self.status.set_phase(Phase::Stopped);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            self.status.failed(error.chain());
+            if error.remedy() != Remedy::RetryLater || stop.is_cancelled() {
+                self.status.set_phase(Phase::Stopped);
+                return Err(error);
+            }
+            if began.elapsed() > Duration::from_secs(60) || self.status.records() > records {
+                (wait, failures) = (self.retry.first, 0);
+            }
+            failures += 1;
+            if self.retry.limit.is_some_and(|limit| failures > limit) {
+                return Err(error);
+            }
+            self.meters.restarts.increment(1);
+            self.status.set_phase(Phase::Waiting);
+            tracing::warn!(error = %error.chain(), wait_ms = wait.as_millis(), "pipeline failed, starting again");
+            tokio::select! {
+                () = stop.cancelled() => {
+                    self.status.set_phase(Phase::Stopped);
+                    return Ok(());
+                }
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(self.retry.longest),
+            }
+        }
+    }
+
+    /// One life: from the stored offset to a clean stop.
+    async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
+        self.status.set_phase(Phase::Starting);
+        let begin = async {
+            let mut store = (self.offsets)().await?;
+            let stored = store.load().await?;
+            let prepared = prepare::prepare(&self.source, &self.capture, stored).await?;
+            Ok::<_, Error>((store, prepared, (self.sink)().await?))
+        };
+        let (mut store, prepared, mut sink) = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            begun = begin => begun?,
+        };
+        let Prepared {
+            sql,
+            replication,
+            lineage,
+            tables,
+            start,
+        } = prepared;
+        let mut describer = Describer::new(Arc::clone(&self.source), sql);
+        let mut tracker = AckTracker::default();
+        let mut from = start.stream.clone();
+        if let Some(snapshot) = start.snapshot {
+            self.status.set_phase(Phase::Snapshot);
+            describer.load_types(&tables).await?;
+            let mut offset = StoredOffset {
+                lineage: lineage.clone(),
+                checkpoint: from.clone().unwrap_or_default(),
+            };
+            offset.checkpoint.snapshot = SnapshotProgress::Running;
+            store.save(&offset).await?;
+            let job = self.job(&snapshot, tables, describer.types().clone(), stop);
+            if !self
+                .read_tables(job, snapshot, sink.as_mut(), &mut tracker, stop)
+                .await?
+            {
+                return Ok(());
+            }
+            offset.checkpoint.snapshot = SnapshotProgress::Completed;
+            store.save(&offset).await?;
+            if let Some(from) = &mut from {
+                from.snapshot = SnapshotProgress::Completed;
+            }
+        }
+        let (Some(from), Some(replication)) = (from, replication) else {
+            return Ok(());
+        };
+        self.status.set_phase(Phase::Streaming);
+        let stream = self.start_stream(replication, &from).await?;
+        let streaming = StreamLoop {
+            stream,
+            translator: Translator::new(Assembler::new(self.spool()), self.encoder.clone(), from),
+            describer,
+            sink: sink.as_mut(),
+            tracker,
+            offsets: OffsetWriter::start(store, lineage),
+            heartbeat: self.source.heartbeat.clone(),
+            status: &self.status,
+            meters: &self.meters,
+            clock: self.clock,
+            stop,
+        };
+        let offsets = tokio::select! {
+            biased;
+            ended = streaming.run() => ended?,
+            error = monitor::watch(&self.source, &self.status, &self.meters) => return Err(error),
+        };
+        offsets.close().await?;
+        if self.source.slot.drop_on_stop && !self.source.slot.temporary {
+            self.drop_slot().await?;
+        }
+        Ok(())
+    }
+
+    fn spool(&self) -> SpoolOptions {
+        SpoolOptions {
+            memory_bytes: self.source.spool_memory,
+            directory: self.source.spool_dir.clone(),
+            ..SpoolOptions::default()
+        }
+    }
+
+    fn job(
+        &self,
+        snapshot: &SnapshotStart,
+        tables: Vec<crate::schema::Table>,
+        types: crate::schema::TypeCatalog,
+        stop: &CancellationToken,
+    ) -> SnapshotJob {
+        SnapshotJob {
+            connect: self.source.connect.clone(),
+            initial_statements: self.source.initial_statements.clone(),
+            exported: snapshot.name.clone(),
+            lsn: snapshot.lsn,
+            tables,
+            types: Arc::new(types),
+            encoder: self.encoder.clone(),
+            status: Arc::clone(&self.status),
+            stop: stop.child_token(),
+        }
+    }
+
+    /// Brings the tables' rows to the sink; false if a stop came in between.
+    async fn read_tables(
+        &self,
+        job: SnapshotJob,
+        mut snapshot: SnapshotStart,
+        sink: &mut dyn Sink,
+        tracker: &mut AckTracker,
+        stop: &CancellationToken,
+    ) -> Result<bool, Error> {
+        let reader = self.snapshotter.as_ref();
+        let reader =
+            reader.ok_or_else(|| Error::new(ErrorKind::Config, "the pipeline has no snapshotter"))?;
+        tracing::info!(tables = job.tables.len(), "reading the tables");
+        let mut batches = reader.begin(job).await?;
+        drop(snapshot.exporter.take());
+        let mut durable = sink.durable();
+        while let Some(batch) = batches.recv().await {
+            let mut batch = batch?;
+            batch.checkpoint = Checkpoint::default();
+            let (rows, records, bytes) = (batch.rows, batch.len() as u64, batch.bytes_len() as u64);
+            tracker.sent(bytes, Checkpoint::default());
+            sink.write(batch).await.map_err(|e| sink.failure().unwrap_or(e))?;
+            tracker.durable(*durable.borrow_and_update());
+            self.status.sent(rows, records, bytes);
+            self.status.snapshot_rows_add(rows);
+            self.meters.sent(rows, records, bytes);
+        }
+        if stop.is_cancelled() {
+            return Ok(false);
+        }
+        sink.flush().await?;
+        tracker.durable(*durable.borrow_and_update());
+        drop(tracker.take_settled());
+        tracing::info!(rows = self.status.snapshot().0, "snapshot is complete");
+        Ok(true)
+    }
+
+    async fn start_stream(&self, session: Session, from: &Checkpoint) -> Result<ReplicationStream, Error> {
+        let o = &self.source;
+        let version = session.server_version() / 10_000;
+        let streams = o.stream_in_progress && version >= 14;
+        let proto = match version {
+            _ if !streams => "1",
+            14 => "2",
+            15 => "3",
+            _ => "4",
+        };
+        let mut options = vec![
+            ("proto_version".to_owned(), proto.to_owned()),
+            ("publication_names".to_owned(), quote_ident(&o.publication.name)),
+        ];
+        if version >= 14 {
+            options.push(("messages".to_owned(), "true".to_owned()));
+        }
+        if streams {
+            options.push(("streaming".to_owned(), "on".to_owned()));
+        }
+        options.extend(o.stream_params.iter().cloned());
+        let start = StartReplication {
+            slot: o.slot.name.clone(),
+            start: from.resume_lsn,
+            options,
+            status_interval: o.status_interval,
+        };
+        tracing::info!(slot = %o.slot.name, from = %from.resume_lsn, "streaming");
+        session.start_replication(&start).await
+    }
+
+    async fn drop_slot(&self) -> Result<(), Error> {
+        let mut session = Session::connect(&self.source.connect, Purpose::Sql, prepare::APPLICATION).await?;
+        let name = &self.source.slot.name;
+        let mut last = None;
+        // The walsender of the connection just closed may need a moment to let go of the slot.
+        for _ in 0..50 {
+            match session
+                .query(&format!(
+                    "SELECT pg_catalog.pg_drop_replication_slot({})",
+                    quote_literal(name)
+                ))
+                .await
+            {
+                Ok(_) => {
+                    tracing::info!(slot = %name, "dropped the slot");
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::SlotBusy => last = Some(error),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::SlotBusy, format!("slot \"{name}\" stayed in use"))))
+    }
+}
+
+fn system_clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

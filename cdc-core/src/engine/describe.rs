@@ -1,0 +1,96 @@
+//! Looks relations up in the catalog when the stream describes them.
+
+use std::sync::Arc;
+
+use super::options::SourceOptions;
+use super::prepare::open_sql;
+use crate::catalog;
+use crate::pgoutput::Relation;
+use crate::schema::{Table, TypeCatalog};
+use crate::wire::Session;
+use crate::{Error, ErrorKind};
+
+/// Catalog access that survives the loss of its connection: between two uses a firewall may have cut it.
+#[derive(Debug)]
+pub(crate) struct Describer {
+    options: Arc<SourceOptions>,
+    session: Option<Session>,
+    types: TypeCatalog,
+}
+
+impl Describer {
+    /// Uses `session` as long as it lives.
+    pub(crate) fn new(options: Arc<SourceOptions>, session: Session) -> Self {
+        Self {
+            options,
+            session: Some(session),
+            types: TypeCatalog::default(),
+        }
+    }
+
+    /// Types known so far.
+    pub(crate) fn types(&self) -> &TypeCatalog {
+        &self.types
+    }
+
+    /// Loads the types of these tables.
+    pub(crate) async fn load_types(&mut self, tables: &[Table]) -> Result<(), Error> {
+        let mut oids: Vec<u32> = tables
+            .iter()
+            .flat_map(|t| t.columns.iter().map(|c| c.type_oid))
+            .collect();
+        oids.sort_unstable();
+        oids.dedup();
+        let session = self.session().await?;
+        let mut types = TypeCatalog::default();
+        catalog::types(session, &oids, &mut types).await?;
+        self.types = types;
+        Ok(())
+    }
+
+    /// The relation with what only the catalog knows, and its types loaded.
+    pub(crate) async fn describe(&mut self, relation: &Relation) -> Result<Table, Error> {
+        match self.try_describe(relation).await {
+            Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::ServerUnavailable) => {
+                self.session = None;
+                self.try_describe(relation).await
+            }
+            done => done,
+        }
+    }
+
+    /// Runs a statement whose answer does not matter.
+    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Error> {
+        let result = self.session().await?.query(sql).await;
+        if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Io) {
+            self.session = None;
+        }
+        result.map(|_| ())
+    }
+
+    async fn try_describe(&mut self, relation: &Relation) -> Result<Table, Error> {
+        let oid = relation.oid;
+        let found = catalog::table(self.session().await?, oid).await?;
+        let table = catalog::merge(relation, found.as_ref());
+        // An enum may have got a label since: its types are read again with the relation.
+        let mut oids: Vec<u32> = table.columns.iter().map(|c| c.type_oid).collect();
+        oids.sort_unstable();
+        oids.dedup();
+        let mut types = std::mem::take(&mut self.types);
+        let loaded = match self.session().await {
+            Ok(session) => catalog::types(session, &oids, &mut types).await,
+            Err(e) => Err(e),
+        };
+        self.types = types;
+        loaded.map(|()| table)
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, Error> {
+        if self.session.is_none() {
+            self.session = Some(open_sql(&self.options).await?);
+        }
+        self.session
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Io, "catalog connection is gone"))
+    }
+}

@@ -1,0 +1,446 @@
+//! From pgoutput messages to encoded records: transactions, positions, what a replay has already delivered.
+//!
+//! Pure: no socket, no clock. When the stream defines a relation, the caller looks the catalog up and hands the plan back.
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+
+use crate::envelope::{Encoder, EventContext, OldRow, RelationPlan, RowOp, SnapshotMarker};
+use crate::pgoutput::{Assembler, Message, Oids, OldTuple, Pushed, Relation, StreamedCommit, Tuple};
+use crate::row::ColumnRef;
+use crate::schema::Oid;
+use crate::{Batch, Checkpoint, Error, ErrorKind, Lsn, Position};
+
+/// What the caller does after a message.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Go on.
+    Continue,
+    /// Look this relation up and call [`Translator::define`] before anything else.
+    Define(Relation),
+}
+
+/// Turns messages into records, in commit order.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    assembler: Assembler,
+    replaying: Option<StreamedCommit>,
+    rows: Rows,
+}
+
+impl Translator {
+    /// Starts after `from`: rows at or below its position are decoded and not delivered again.
+    pub(crate) fn new(assembler: Assembler, encoder: Encoder, from: Checkpoint) -> Self {
+        Self {
+            assembler,
+            replaying: None,
+            rows: Rows::new(encoder, from),
+        }
+    }
+
+    /// One pgoutput message with its WAL position.
+    pub(crate) fn push(&mut self, lsn: Lsn, payload: &[u8], out: &mut Batch) -> Result<Step, Error> {
+        match self.assembler.push(lsn, payload)? {
+            Pushed::Message(message) => self.rows.message(lsn, message, out),
+            Pushed::Spooled => Ok(Step::Continue),
+            Pushed::Replay(commit) => {
+                self.rows
+                    .begin(lsn, commit.commit_lsn, commit.commit_us, commit.xid, out)?;
+                self.replaying = Some(commit);
+                Ok(Step::Continue)
+            }
+        }
+    }
+
+    /// Whether a streamed transaction is being delivered: [`replay`](Self::replay) comes before the next message.
+    pub(crate) fn is_replaying(&self) -> bool {
+        self.replaying.is_some()
+    }
+
+    /// Delivers more of a streamed transaction, until `out` holds `limit` bytes.
+    pub(crate) fn replay(&mut self, out: &mut Batch, limit: usize) -> Result<Step, Error> {
+        while out.bytes_len() < limit {
+            let Some((lsn, message)) = self.assembler.next_replayed()? else {
+                if let Some(commit) = self.replaying.take() {
+                    self.rows
+                        .commit(commit.commit_lsn, commit.end_lsn, commit.commit_us, out)?;
+                }
+                return Ok(Step::Continue);
+            };
+            let step = self.rows.message(lsn, message, out)?;
+            if matches!(step, Step::Define(_)) {
+                return Ok(step);
+            }
+        }
+        Ok(Step::Continue)
+    }
+
+    /// The plan of a relation; none if it is not captured.
+    pub(crate) fn define(&mut self, oid: Oid, plan: Option<Arc<RelationPlan>>) {
+        self.rows.plans.insert(oid, plan);
+    }
+
+    /// Encoder, to compile plans with.
+    pub(crate) fn encoder(&self) -> &Encoder {
+        &self.rows.encoder
+    }
+
+    /// Writes a heartbeat record at the current position.
+    pub(crate) fn heartbeat(&mut self, out: &mut Batch) -> Result<(), Error> {
+        let Rows { encoder, context, .. } = &mut self.rows;
+        encoder.heartbeat(context, out)
+    }
+
+    /// Wall clock for the records to come, nanoseconds since 1970-01-01 UTC. Read once a wake-up, never once a row.
+    pub(crate) fn set_now(&mut self, now_ns: i64) {
+        self.rows.context.now_ns = now_ns;
+    }
+
+    /// What holds once all records written so far are durable.
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        &self.rows.checkpoint
+    }
+
+    /// Whether no transaction is open, so that an idle barrier may be acknowledged.
+    pub(crate) fn is_between_transactions(&self) -> bool {
+        !self.rows.open && self.replaying.is_none()
+    }
+
+    /// Takes note that the server has nothing for us below `barrier`.
+    pub(crate) fn advance(&mut self, barrier: Lsn) {
+        let point = &mut self.rows.checkpoint;
+        point.resume_lsn = point.resume_lsn.max(barrier);
+    }
+}
+
+#[derive(Debug)]
+struct Rows {
+    encoder: Encoder,
+    plans: HashMap<Oid, Option<Arc<RelationPlan>>>,
+    context: EventContext,
+    checkpoint: Checkpoint,
+    /// Rows up to here were delivered before the restart.
+    delivered: Position,
+    last_commit: Lsn,
+    open: bool,
+    new: Vec<ColumnRef>,
+    old: Vec<ColumnRef>,
+    /// Takes what is encoded only to keep the counters of transaction metadata right.
+    scratch: Batch,
+}
+
+impl Rows {
+    fn new(encoder: Encoder, from: Checkpoint) -> Self {
+        let last_commit_lsn = (!from.last_commit_lsn.is_zero()).then_some(from.last_commit_lsn);
+        let context = EventContext {
+            lsn: from.event_lsn,
+            last_commit_lsn,
+            version_lsn: from.last_commit_lsn.max(from.resume_lsn),
+            position: from.position,
+            xid: None,
+            commit_us: from.commit_us,
+            now_ns: 0,
+            snapshot: SnapshotMarker::None,
+            origin: None,
+        };
+        Self {
+            encoder,
+            plans: HashMap::default(),
+            context,
+            delivered: from.position,
+            last_commit: Lsn::ZERO,
+            checkpoint: from,
+            open: false,
+            new: Vec::new(),
+            old: Vec::new(),
+            scratch: Batch::default(),
+        }
+    }
+
+    fn message(&mut self, lsn: Lsn, message: Message<'_>, out: &mut Batch) -> Result<Step, Error> {
+        match message {
+            Message::Begin {
+                final_lsn,
+                commit_us,
+                xid,
+            } => self.begin(lsn, final_lsn, commit_us, xid, out)?,
+            Message::Commit {
+                commit_lsn,
+                end_lsn,
+                commit_us,
+            } => {
+                self.commit(commit_lsn, end_lsn, commit_us, out)?;
+            }
+            Message::Origin { lsn, name } => self.context.origin = Some((Arc::from(name), lsn)),
+            Message::Relation(relation) => return Ok(Step::Define(relation)),
+            Message::Insert { relation, new } => self.insert(lsn, relation, &new, out)?,
+            Message::Update { relation, old, new } => self.update(lsn, relation, old.as_ref(), &new, out)?,
+            Message::Delete { relation, old } => self.delete(lsn, relation, &old, out)?,
+            Message::Truncate { relations, .. } => self.truncate(lsn, relations, out)?,
+            Message::Message {
+                transactional,
+                lsn: at,
+                prefix,
+                content,
+            } => {
+                self.logical_message(lsn.max(at), transactional, prefix, content, out)?;
+            }
+            Message::Type { .. } => {}
+            other => {
+                let context = format!("message {other:?} outside a streamed transaction");
+                return Err(Error::new(ErrorKind::Protocol, context));
+            }
+        }
+        Ok(Step::Continue)
+    }
+
+    fn begin(
+        &mut self,
+        lsn: Lsn,
+        commit_lsn: Lsn,
+        commit_us: i64,
+        xid: u32,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if self.open || commit_lsn <= self.last_commit {
+            let context = format!(
+                "transaction at {commit_lsn} begins out of order, after {}",
+                self.last_commit
+            );
+            return Err(Error::new(ErrorKind::Protocol, context));
+        }
+        self.open = true;
+        self.last_commit = commit_lsn;
+        let c = &mut self.context;
+        (c.xid, c.commit_us, c.origin) = (Some(xid), commit_us, None);
+        c.position = Position { commit_lsn, seq: 0 };
+        c.lsn = if lsn.is_zero() { commit_lsn } else { lsn };
+        self.checkpoint.xid = Some(xid);
+        let Self {
+            encoder,
+            context,
+            scratch,
+            delivered,
+            ..
+        } = self;
+        if context.position > *delivered {
+            encoder.begin(context, out)
+        } else {
+            scratch.reset(SCRATCH_BYTES);
+            encoder.begin(context, scratch)
+        }
+    }
+
+    fn commit(
+        &mut self,
+        commit_lsn: Lsn,
+        end_lsn: Lsn,
+        commit_us: i64,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if !self.open || commit_lsn != self.context.position.commit_lsn {
+            let context = format!("commit at {commit_lsn} ends no open transaction");
+            return Err(Error::new(ErrorKind::Protocol, context));
+        }
+        self.open = false;
+        self.context.lsn = end_lsn;
+        self.context.position.seq += 1;
+        let Self {
+            encoder,
+            context,
+            scratch,
+            delivered,
+            ..
+        } = self;
+        if context.position > *delivered {
+            encoder.commit(context, out)?;
+        } else {
+            scratch.reset(SCRATCH_BYTES);
+            encoder.commit(context, scratch)?;
+        }
+        context.last_commit_lsn = Some(end_lsn);
+        context.version_lsn = end_lsn;
+        self.checkpoint.position = self.context.position.max(self.delivered);
+        self.checkpoint.resume_lsn = self.checkpoint.resume_lsn.max(end_lsn);
+        self.checkpoint.last_commit_lsn = end_lsn;
+        self.checkpoint.commit_us = commit_us;
+        Ok(())
+    }
+
+    /// Counts a row; says whether it is new to the sink.
+    fn next_row(&mut self, lsn: Lsn, out: &mut Batch) -> Result<bool, Error> {
+        if !self.open {
+            return Err(Error::new(ErrorKind::Protocol, "row outside a transaction"));
+        }
+        self.context.lsn = lsn;
+        self.context.position.seq += 1;
+        out.rows += 1;
+        if self.context.position <= self.delivered {
+            self.scratch.reset(SCRATCH_BYTES);
+            return Ok(false);
+        }
+        self.checkpoint.position = self.context.position;
+        self.checkpoint.event_lsn = lsn;
+        Ok(true)
+    }
+
+    fn insert(&mut self, lsn: Lsn, relation: Oid, new: &Tuple<'_>, out: &mut Batch) -> Result<(), Error> {
+        let fresh = self.next_row(lsn, out)?;
+        let Self {
+            encoder,
+            plans,
+            context,
+            scratch,
+            new: refs,
+            ..
+        } = self;
+        let Some(plan) = plan(plans, relation)? else {
+            return Ok(());
+        };
+        let row = new.read(refs)?;
+        encoder.row(
+            plan,
+            RowOp::Insert(row),
+            context,
+            if fresh { out } else { scratch },
+        )
+    }
+
+    fn update(
+        &mut self,
+        lsn: Lsn,
+        relation: Oid,
+        old: Option<&OldTuple<'_>>,
+        new: &Tuple<'_>,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let fresh = self.next_row(lsn, out)?;
+        let Self {
+            encoder,
+            plans,
+            context,
+            scratch,
+            new: refs,
+            old: old_refs,
+            ..
+        } = self;
+        let Some(plan) = plan(plans, relation)? else {
+            return Ok(());
+        };
+        let new = new.read(refs)?;
+        let old = old.map(|tuple| old_row(tuple, old_refs)).transpose()?;
+        encoder.row(
+            plan,
+            RowOp::Update { old, new },
+            context,
+            if fresh { out } else { scratch },
+        )
+    }
+
+    fn delete(&mut self, lsn: Lsn, relation: Oid, old: &OldTuple<'_>, out: &mut Batch) -> Result<(), Error> {
+        let fresh = self.next_row(lsn, out)?;
+        let Self {
+            encoder,
+            plans,
+            context,
+            scratch,
+            old: refs,
+            ..
+        } = self;
+        let Some(plan) = plan(plans, relation)? else {
+            return Ok(());
+        };
+        let old = old_row(old, refs)?;
+        encoder.row(
+            plan,
+            RowOp::Delete(old),
+            context,
+            if fresh { out } else { scratch },
+        )
+    }
+
+    fn truncate(&mut self, lsn: Lsn, relations: Oids<'_>, out: &mut Batch) -> Result<(), Error> {
+        for relation in relations {
+            let fresh = self.next_row(lsn, out)?;
+            let Self {
+                encoder,
+                plans,
+                context,
+                scratch,
+                ..
+            } = self;
+            if let Some(plan) = plan(plans, relation)? {
+                encoder.row(
+                    plan,
+                    RowOp::Truncate,
+                    context,
+                    if fresh { &mut *out } else { scratch },
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn logical_message(
+        &mut self,
+        lsn: Lsn,
+        transactional: bool,
+        prefix: &str,
+        content: &[u8],
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if transactional {
+            let fresh = self.next_row(lsn, out)?;
+            let Self {
+                encoder,
+                context,
+                scratch,
+                ..
+            } = self;
+            return encoder.message(prefix, content, true, context, if fresh { out } else { scratch });
+        }
+        // It stands alone between transactions, wherever the WAL has it, and has a position of its own there.
+        let position = Position {
+            commit_lsn: lsn,
+            seq: 1,
+        };
+        if position <= self.delivered {
+            return Ok(());
+        }
+        out.rows += 1;
+        let mut context = EventContext {
+            lsn,
+            position,
+            xid: None,
+            ..self.context.clone()
+        };
+        self.encoder.message(prefix, content, false, &context, out)?;
+        if !self.open {
+            std::mem::swap(&mut self.context.position, &mut context.position);
+            self.checkpoint.position = position;
+            self.checkpoint.event_lsn = lsn;
+        }
+        Ok(())
+    }
+}
+
+/// Enough for one ordinary row; a larger one is given back.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+fn plan(plans: &HashMap<Oid, Option<Arc<RelationPlan>>>, oid: Oid) -> Result<Option<&RelationPlan>, Error> {
+    match plans.get(&oid) {
+        Some(plan) => Ok(plan.as_deref()),
+        None => Err(Error::new(
+            ErrorKind::Protocol,
+            format!("row of relation {oid}, which was never described"),
+        )),
+    }
+}
+
+fn old_row<'a>(tuple: &OldTuple<'a>, refs: &'a mut Vec<ColumnRef>) -> Result<OldRow<'a>, Error> {
+    Ok(match tuple {
+        OldTuple::Key(t) => OldRow::Key(t.read(refs)?),
+        OldTuple::Full(t) => OldRow::Full(t.read(refs)?),
+    })
+}
