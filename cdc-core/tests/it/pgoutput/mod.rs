@@ -1,4 +1,5 @@
 //! pgoutput as real servers send it.
 
 mod captures;
+mod streaming;
 mod transactions;
