@@ -34,10 +34,11 @@ pub fn message(input: &[u8]) {
 /// and once it has ended nothing is held.
 ///
 /// # Panics
-/// If a committed transaction leaves memory behind.
+/// If memory grows beyond the budget, or a committed transaction leaves memory behind.
 pub fn assembler(mut input: &[u8]) {
+    const BUDGET: u64 = 2048;
     let options = SpoolOptions {
-        memory_bytes: 2048,
+        memory_bytes: BUDGET,
         directory: None,
     };
     let mut assembler = Assembler::new(options);
@@ -50,7 +51,7 @@ pub fn assembler(mut input: &[u8]) {
         at += 1;
         match assembler.push(Lsn(at), payload) {
             Ok(Pushed::Message(message)) => read_rows(&message),
-            Ok(Pushed::Spooled) => {}
+            Ok(Pushed::Spooled) => assert!(assembler.spooled_bytes().0 <= BUDGET, "more memory than allowed"),
             Ok(Pushed::Replay(_)) => {
                 if !replay(&mut assembler) {
                     return;
