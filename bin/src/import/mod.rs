@@ -283,6 +283,8 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
         let reference = "${KAFKA_BOOTSTRAP_SERVERS:?set it to host:port of the brokers}".to_owned();
         draft.set("kafka.bootstrap_servers", servers.unwrap_or(reference));
     }
+    // A known loss of Debezium's: consumers of its topics see what they have seen.
+    draft.set("format.values.null_names_in_stream", true);
     // Connect leaves to the broker what is not given.
     for path in ["kafka.topics.partitions", "kafka.topics.replication_factor"] {
         if draft.get(path).is_none() {

@@ -30,6 +30,8 @@ pub(super) struct PlanColumn {
     pub(super) nullable: bool,
     /// What stands before the value: `{"name":` or `,"name":`.
     pub(super) fragment: Box<[u8]>,
+    /// Whether only the snapshot has its values.
+    pub(super) snapshot_only: bool,
     pub(super) writer: Arc<ColumnWriter>,
     pub(super) mapper: Option<Mapper>,
     pub(super) reported: AtomicBool,
@@ -45,7 +47,10 @@ impl PlanColumn {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         out.extend_from_slice(&self.fragment);
-        let datum = image.get(self.index, self.identity);
+        let datum = match image.get(self.index, self.identity) {
+            Some(_) if self.snapshot_only && !matches!(image, Image::Read(_)) => Some(Datum::Null),
+            datum => datum,
+        };
         let start = out.len();
         if let Some(mapper) = &self.mapper {
             if mapper.write(datum, self.nullable, out) {

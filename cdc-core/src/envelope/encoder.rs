@@ -167,7 +167,11 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        let image = Image::New(new, None);
+        let image = if op == Operation::Read {
+            Image::Read(new)
+        } else {
+            Image::New(new, None)
+        };
         let change = Change {
             op,
             key: Some(image),

@@ -98,6 +98,8 @@ pub enum RowOp<'a> {
 pub(super) enum Image<'a> {
     /// A new row, with the old one for values that did not change and were not sent.
     New(RowView<'a>, Option<OldRow<'a>>),
+    /// A row of a snapshot.
+    Read(RowView<'a>),
     /// An old row.
     Old(OldRow<'a>),
 }
@@ -107,7 +109,7 @@ impl<'a> Image<'a> {
     /// replica identity.
     pub(super) fn get(self, index: usize, identity: bool) -> Option<Datum<'a>> {
         match self {
-            Self::Old(OldRow::Full(row)) => Some(row.get(index)),
+            Self::Old(OldRow::Full(row)) | Self::Read(row) => Some(row.get(index)),
             Self::Old(OldRow::Key(row)) => identity.then(|| row.get(index)),
             Self::New(row, old) => Some(match (row.get(index), old) {
                 (Datum::Unchanged, Some(old)) => {

@@ -165,6 +165,9 @@ impl ValueSide {
     }
 }
 
+/// `pg_type.oid` of `name`.
+const NAME: u32 = 19;
+
 /// Adds a column to a key or a value.
 fn add(
     shared: &Shared,
@@ -194,6 +197,9 @@ fn add(
         identity: column.identity,
         nullable: column.nullable,
         fragment: member(columns.is_empty(), &name),
+        snapshot_only: shared.format.values.null_names_in_stream
+            && !shared.format.values.include_unknown_datatypes
+            && column.type_oid == NAME,
         writer: Arc::clone(&known.writer),
         mapper,
         reported: AtomicBool::new(false),

@@ -135,6 +135,9 @@ impl Encoder {
     ) {
         let kind = &self.shared.service.transaction;
         kind.key(out, |buf| transaction::key(c, buf));
+        self.shared
+            .headers
+            .position(c.position, 0, &mut self.scratch, out);
         kind.value(out, |buf| value(c, buf));
         out.finish(head(&kind.topic, c));
     }
@@ -203,6 +206,9 @@ impl Encoder {
             json::write_str(buf, self.shared.format.topic_prefix.as_bytes());
             buf.push(b'}');
         });
+        self.shared
+            .headers
+            .position(c.position, 0, &mut self.scratch, out);
         kind.value(out, |buf| {
             buf.extend_from_slice(b"{\"ts_ms\":");
             json::write_i64(buf, c.now_ns.div_euclid(1_000_000));

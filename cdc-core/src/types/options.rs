@@ -29,6 +29,8 @@ pub struct ValueOptions {
     pub unavailable_value_placeholder: String,
     /// Whether columns of types without a mapping appear, as their text in the form of `binary`.
     pub include_unknown_datatypes: bool,
+    /// Whether values of type `name` are null in the stream, as Debezium has them, while the snapshot has the value.
+    pub null_names_in_stream: bool,
     /// Whether NULL in a column with a default is written as that default.
     pub replace_null_with_default: bool,
 }
@@ -52,6 +54,7 @@ impl Default for ValueOptions {
             money_fraction_digits: Self::MONEY_FRACTION_DIGITS,
             unavailable_value_placeholder: Self::PLACEHOLDER.to_owned(),
             include_unknown_datatypes: false,
+            null_names_in_stream: false,
             replace_null_with_default: true,
         }
     }
