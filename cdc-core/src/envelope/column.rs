@@ -52,10 +52,10 @@ impl PlanColumn {
             datum => datum,
         };
         let start = out.len();
-        if let Some(mapper) = &self.mapper {
-            if mapper.write(datum, self.nullable, out) {
-                return Ok(());
-            }
+        if let Some(mapper) = &self.mapper
+            && mapper.write(datum, self.nullable, out)
+        {
+            return Ok(());
         }
         let written = match datum {
             None | Some(Datum::Null) if !self.nullable => {

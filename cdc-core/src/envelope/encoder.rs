@@ -221,10 +221,10 @@ impl Encoder {
             return Ok(());
         }
         let (before, after) = (old.map(Image::Old), Image::New(new, old));
-        if let Some(before) = before {
-            if self.key_changed(plan, before, after)? {
-                return self.move_key(plan, before, after, c, out);
-            }
+        if let Some(before) = before
+            && self.key_changed(plan, before, after)?
+        {
+            return self.move_key(plan, before, after, c, out);
         }
         let op = Operation::Update;
         let change = Change {
