@@ -84,6 +84,11 @@ impl Channel {
         }
     }
 
+    /// Takes the socket out of the runtime's sight until a read or write would wait.
+    pub(super) fn park(&mut self) -> Result<(), Error> {
+        self.socket.park().map_err(|e| self.failed(e))
+    }
+
     fn closed(&self) -> Error {
         Error::new(
             ErrorKind::Io,

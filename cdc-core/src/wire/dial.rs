@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::auth::Credentials;
 use super::channel::Channel;
+use super::gate::Gate;
 use super::login::Login;
 use super::options::{ConnectOptions, Host, TlsMode, TlsNegotiation};
 use super::session::Purpose;
@@ -21,6 +22,9 @@ use crate::{Error, ErrorKind};
 
 /// A logged-in channel and the parameters that the server reported.
 pub(super) type LoggedIn = (Channel, BTreeMap<String, String>);
+
+/// Largest message accepted before log-in is complete, from a server that nobody vouches for yet. Real ones have below 1 kB.
+const LOGIN_MESSAGE: usize = 64 * 1024;
 
 /// What to do about TLS in one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +131,7 @@ impl Dial<'_> {
             Some(address) => {
                 let tcp = self.tcp(address).await?;
                 match self.secure(tcp, attempt).await? {
-                    Secured::Plain(tcp) => (Socket::Tcp(tcp), None),
+                    Secured::Plain(tcp) => (Socket::Tcp(Gate::Watched(tcp)), None),
                     Secured::Tls(tls, end_point) => (Socket::Tls(tls), end_point),
                 }
             }
@@ -140,7 +144,7 @@ impl Dial<'_> {
             channel_binding: self.o.channel_binding,
             allowed: self.o.require_auth.clone(),
         };
-        let mut channel = Channel::new(socket, self.o.max_message, self.host.to_string());
+        let mut channel = Channel::new(socket, LOGIN_MESSAGE, self.host.to_string());
         let whom = format!("{}@{}/{}", self.o.user, self.host, self.o.database);
         let mut login = Login::begin(
             self.o,
@@ -152,12 +156,28 @@ impl Dial<'_> {
         )?;
         loop {
             channel.send().await?;
-            let message = channel.receive().await?;
-            let body = channel.inbox.bytes(message.body);
-            if login.on_message(message.tag, body, &mut channel.outbox)? {
-                return Ok((channel, login.into_parameters()));
+            match Self::step(&mut channel, &mut login).await {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(e) if e.kind() == ErrorKind::Protocol => {
+                    let what = format!(
+                        "server {} does not speak as PostgreSQL does during log-in",
+                        self.host
+                    );
+                    return Err(Error::new(ErrorKind::Protocol, what).with_source(e));
+                }
+                Err(e) => return Err(e),
             }
         }
+        channel.inbox.set_limit(self.o.max_message);
+        Ok((channel, login.into_parameters()))
+    }
+
+    /// Takes one message of the log-in; true after the last.
+    async fn step(channel: &mut Channel, login: &mut Login) -> Result<bool, Error> {
+        let message = channel.receive().await?;
+        let body = channel.inbox.bytes(message.body);
+        login.on_message(message.tag, body, &mut channel.outbox)
     }
 
     async fn tcp(&self, address: SocketAddr) -> Result<TcpStream, Error> {
@@ -203,7 +223,7 @@ impl Dial<'_> {
         let stream = tokio::net::UnixStream::connect(path)
             .await
             .map_err(|e| self.unreachable(e))?;
-        Ok(Socket::Unix(stream))
+        Ok(Socket::Unix(Gate::Watched(stream)))
     }
 
     #[cfg(not(unix))]
@@ -225,7 +245,7 @@ impl Dial<'_> {
                 format!("server {} does not offer TLS, which sslmode demands", self.host),
             ));
         }
-        let (tls, end_point) = tls::handshake(tcp, self.host, &self.o.tls).await?;
+        let (tls, end_point) = tls::handshake(Gate::Watched(tcp), self.host, &self.o.tls).await?;
         Ok(Secured::Tls(Box::new(tls), end_point))
     }
 
@@ -274,5 +294,5 @@ impl Dial<'_> {
 
 enum Secured {
     Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>, Option<Vec<u8>>),
+    Tls(Box<tokio_rustls::client::TlsStream<Gate<TcpStream>>>, Option<Vec<u8>>),
 }

@@ -42,6 +42,11 @@ impl Inbox {
         }
     }
 
+    /// Changes the size of the largest message accepted.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// The length in bytes of the message at the head, header included; none if not even the header is there.
     fn length(&self) -> Result<Option<(u8, usize)>, Error> {
         let Some(&[tag, a, b, c, d]) = self.held().first_chunk::<HEADER>() else {

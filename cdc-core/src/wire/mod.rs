@@ -7,7 +7,7 @@
 //! 3. [`session`] (with [`rows`], [`copy`], [`command`]): the simple query protocol and the replication commands.
 //! 4. [`stream`]: the driver of the replication stream; its logic without IO is `machine`, `feedback` and `pace`.
 //!
-//! Underneath: `channel` (socket and buffers), `inbox` (bytes to messages), `body` (checked reading of one message),
+//! Underneath: `channel` (socket and buffers), `gate` (a socket out of the runtime's sight), `inbox` (bytes to messages), `body` (checked reading of one message),
 //! `response` (the server's errors and notices to [`crate::Error`]).
 
 mod auth;
@@ -21,6 +21,7 @@ mod environment;
 mod feedback;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod gate;
 mod inbox;
 mod login;
 mod machine;

@@ -10,13 +10,15 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio_rustls::client::TlsStream;
 
+use super::gate::Gate;
+
 /// A connected stream.
 #[derive(Debug)]
 pub(super) enum Socket {
-    Tcp(TcpStream),
+    Tcp(Gate<TcpStream>),
     #[cfg(unix)]
-    Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Unix(Gate<UnixStream>),
+    Tls(Box<TlsStream<Gate<TcpStream>>>),
 }
 
 /// Runs one method of the stream inside, whichever it is.
@@ -56,6 +58,16 @@ impl Socket {
     /// Pushes out what was written.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         inner!(self, s => s.poll_flush(cx))
+    }
+
+    /// Takes the socket out of the runtime's sight until a read or write would wait.
+    pub(super) fn park(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(s) => s.park(),
+            #[cfg(unix)]
+            Self::Unix(s) => s.park(),
+            Self::Tls(s) => s.get_mut().0.park(),
+        }
     }
 
     /// Whether what is sent can be read by nobody else: TLS, or inside this machine.

@@ -60,6 +60,7 @@ impl ReplicationStream {
             let due = self.next_due(now);
             if let Some(until) = self.pace.wait(now) {
                 self.send_some().await?;
+                self.channel.park()?;
                 sleep_until(until.min(due)).await;
                 if until > due {
                     continue;

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
+use super::gate::Gate;
 use super::options::{Host, RootCertificates, TlsMode, TlsOptions};
 use crate::{Error, ErrorKind};
 
@@ -25,10 +26,10 @@ use crate::{Error, ErrorKind};
 /// # Errors
 /// Certificates that cannot be read, or a server whose certificate is not what `sslmode` demands.
 pub(super) async fn handshake(
-    tcp: TcpStream,
+    tcp: Gate<TcpStream>,
     host: &Host,
     o: &TlsOptions,
-) -> Result<(TlsStream<TcpStream>, Option<Vec<u8>>), Error> {
+) -> Result<(TlsStream<Gate<TcpStream>>, Option<Vec<u8>>), Error> {
     let name = ServerName::try_from(host.name.clone())
         .or_else(|e| host.address.map(|a| ServerName::IpAddress(a.into())).ok_or(e))
         .map_err(|e| {

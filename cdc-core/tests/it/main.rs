@@ -7,6 +7,7 @@
 
 mod catalog;
 mod pgoutput;
+mod own_server;
 mod server;
 mod wire_login;
 mod wire_session;
