@@ -36,7 +36,8 @@ stop() {
   fi
   if alive; then
     kill -s KILL -- "-$pid" || true
-    while alive && [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -c1)" != Z ]; do sleep 0.05; done
+    # A zombie with more than one thread left still holds its sockets.
+    while alive && [[ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f1,18)" != Z\ [01] ]]; do sleep 0.05; done
   fi
   rm -f "$dir/pid"
 }
