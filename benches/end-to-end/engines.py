@@ -68,7 +68,6 @@ class Pgcdc:
         """Makes slot and offset, so that what comes after is a backlog."""
         self.start()
         self.streaming()
-        wait(lambda: self.servers.confirmed(self.name, self.servers.lsn()) or self.runs() and self.servers.confirmed(self.name, "0/1"), 30, f"{self.name}'s slot")
         self.stop()
 
     def resume(self):

@@ -17,7 +17,6 @@ SCHEMA = """
 create table orders (id bigserial primary key, customer text, amount numeric(10,2), status text, note text, created_at timestamptz default now());
 create table snap (like orders including all);
 create table lat (like orders including all, sent_us bigint default (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-create table beyond (i int);
 create publication pub for table orders;
 create publication pub_snap for table snap;
 create publication pub_lat for table lat;
@@ -61,7 +60,7 @@ class Servers:
         return run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", PG_PORT, "-U", "postgres", "-d", database, "-c", sql)
 
     def lsn(self):
-        return self.sql("select pg_current_wal_insert_lsn()")
+        return self.sql("select pg_current_wal_flush_lsn()")
 
     def confirmed(self, slot, lsn):
         return self.sql(f"select confirmed_flush_lsn >= '{lsn}' from pg_replication_slots where slot_name = '{slot}'") == "t"
