@@ -18,7 +18,8 @@ once() (
 )
 
 # The pid file holds the pid and its start time, so that a reused pid is never taken for the service.
-born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A zombie that nobody has waited for is no service either.
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" {print $20}'; }
 alive() { [ -s "$dir/pid" ] && read -r pid t <"$dir/pid" && [ -n "$t" ] && [ "$(born "$pid")" = "$t" ]; }
 
 # start CMD…: runs CMD detached, output to $dir/log, and notes its pid
@@ -36,8 +37,7 @@ stop() {
   fi
   if alive; then
     kill -s KILL -- "-$pid" || true
-    # A zombie with more than one thread left still holds its sockets.
-    while alive && [[ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f1,18)" != Z\ [01] ]]; do sleep 0.05; done
+    while alive; do sleep 0.05; done
   fi
   rm -f "$dir/pid"
 }

@@ -124,9 +124,8 @@ impl Sink for Lines {
     fn flush(&mut self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
             let sent = self.sent;
-            match self.durable.wait_for(|n| *n >= sent).await {
-                Ok(_) => return Ok(()),
-                Err(_) => {}
+            if self.durable.wait_for(|n| *n >= sent).await.is_ok() {
+                return Ok(());
             }
             Err(self.ended())
         })
