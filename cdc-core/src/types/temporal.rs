@@ -206,7 +206,6 @@ fn push_time(out: &mut Vec<u8>, micros: i64, fraction: Fraction) {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "both are below ten")]
 fn two(v: u32) -> [u8; 2] {
     [b'0' + (v / 10 % 10) as u8, b'0' + (v % 10) as u8]
 }

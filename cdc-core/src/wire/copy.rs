@@ -29,12 +29,9 @@ impl<'s> CopyOut<'s> {
             if self.done {
                 return Ok(None);
             }
-            let message = match self.session.channel.inbox.take()? {
-                Some(message) => message,
-                None => {
-                    self.session.channel.fill().await?;
-                    continue;
-                }
+            let Some(message) = self.session.channel.inbox.take()? else {
+                self.session.channel.fill().await?;
+                continue;
             };
             if message.tag == b'd' {
                 break message.body;
@@ -58,7 +55,10 @@ impl<'s> CopyOut<'s> {
         let fatal = matches!(response.severity.as_str(), "FATAL" | "PANIC");
         let error = response.into_error(Doing::Query);
         self.done = true;
-        while !fatal {
+        if fatal {
+            return error;
+        }
+        loop {
             match self.session.channel.receive().await {
                 Ok(m) if m.tag == b'Z' => {
                     self.session.busy = false;

@@ -294,5 +294,8 @@ impl Dial<'_> {
 
 enum Secured {
     Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<Gate<TcpStream>>>, Option<Vec<u8>>),
+    Tls(
+        Box<tokio_rustls::client::TlsStream<Gate<TcpStream>>>,
+        Option<Vec<u8>>,
+    ),
 }

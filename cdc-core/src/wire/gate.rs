@@ -141,8 +141,10 @@ impl<S: Watched> AsyncWrite for Gate<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut()
-            .run(|_| Err(io::ErrorKind::WouldBlock.into()), |socket| socket.poll_shutdown(cx))
+        self.get_mut().run(
+            |_| Err(io::ErrorKind::WouldBlock.into()),
+            |socket| socket.poll_shutdown(cx),
+        )
     }
 }
 

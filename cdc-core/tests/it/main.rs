@@ -6,8 +6,8 @@
 )]
 
 mod catalog;
-mod pgoutput;
 mod own_server;
+mod pgoutput;
 mod server;
 mod wire_login;
 mod wire_session;
