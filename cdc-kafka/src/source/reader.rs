@@ -287,7 +287,11 @@ fn push(batch: &mut Batch, topic: &Arc<Topic>, message: &BorrowedMessage<'_>) {
         topic: Arc::clone(topic),
         partition: Some(message.partition()),
         timestamp_ms: message.timestamp().to_millis(),
-        position: Position::default(),
+        // A consumed record's place is its offset: see `RecordHead::position`.
+        position: Position {
+            commit_lsn: Lsn::ZERO,
+            seq: u64::try_from(message.offset()).unwrap_or(0),
+        },
         version_lsn,
     });
 }

@@ -94,6 +94,7 @@ async fn records_come_back_with_all_their_parts() {
                     .collect::<Vec<_>>(),
             ));
             assert!(record.head.timestamp_ms.is_some_and(|t| t >= 1_700_000_000_123));
+            assert_eq!(record.head.position.seq, u64::try_from(*offset).unwrap());
         }
     }
     let headers = vec![
