@@ -18,8 +18,9 @@ once() (
 )
 
 # The pid file holds the pid and its start time, so that a reused pid is never taken for the service.
-# A zombie that nobody has waited for is no service either.
-born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" {print $20}'; }
+# A zombie that nobody has waited for is no service either, once its last other thread is gone: until then it holds its
+# sockets, and a start right after a kill would find the port taken.
+born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" || $18 > 1 {print $20}'; }
 alive() { [ -s "$dir/pid" ] && read -r pid t <"$dir/pid" && [ -n "$t" ] && [ "$(born "$pid")" = "$t" ]; }
 
 # start CMD…: runs CMD detached, output to $dir/log, and notes its pid
