@@ -55,19 +55,19 @@ impl<'s> CopyOut<'s> {
         let fatal = matches!(response.severity.as_str(), "FATAL" | "PANIC");
         let error = response.into_error(Doing::Query);
         self.done = true;
-        if fatal {
-            return error;
-        }
-        loop {
-            match self.session.channel.receive().await {
-                Ok(m) if m.tag == b'Z' => {
-                    self.session.busy = false;
-                    break;
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        if !fatal {
+            self.drain().await;
         }
         error
+    }
+
+    /// Passes over everything up to the server's readiness; a connection that fails meanwhile stays marked as busy.
+    async fn drain(&mut self) {
+        while let Ok(message) = self.session.channel.receive().await {
+            if message.tag == b'Z' {
+                self.session.busy = false;
+                return;
+            }
+        }
     }
 }

@@ -256,7 +256,9 @@ mod tests {
             ((b'd', b"w123".to_vec()), K::Protocol),
             ((b'd', b"k123".to_vec()), K::Protocol),
         ] {
-            let error = machine().next_frame(&mut inbox(&[message.clone()])).unwrap_err();
+            let error = machine()
+                .next_frame(&mut inbox(std::slice::from_ref(&message)))
+                .unwrap_err();
             assert_eq!(error.kind(), kind, "{message:?}");
         }
     }

@@ -143,13 +143,13 @@ async fn the_server_hears_from_us_while_nothing_is_read() {
     s.query(&format!("ALTER DATABASE {name} SET wal_sender_timeout = '1s'"))
         .await
         .unwrap();
+    s.query("INSERT INTO public.t SELECT i, repeat('x', 1000) FROM generate_series(1, 30000) AS i")
+        .await
+        .unwrap();
     let session = server.replication(name).await;
     let mut start = start_from(name, name, Lsn::ZERO);
     start.status_interval = Duration::from_millis(300);
     let mut stream = session.start_replication(&start).await.unwrap();
-    s.query("INSERT INTO public.t SELECT i, repeat('x', 1000) FROM generate_series(1, 30000) AS i")
-        .await
-        .unwrap();
     // More than the sockets hold: the server's process is blocked, and would give up after a second.
     let idle = tokio::time::timeout(Duration::from_secs(3), stream.idle()).await;
     assert!(idle.is_err(), "{idle:?}");
