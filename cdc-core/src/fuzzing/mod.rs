@@ -4,9 +4,11 @@
 //! them, and an ordinary test replays each target's corpus, so that what was once found is looked at in every run.
 
 mod pgoutput;
+mod values;
 
 pub use crate::wire::fuzz::{conninfo, frames};
 pub use pgoutput::{assembler, message};
+pub use values::{numeric, tuple_text};
 
 #[cfg(test)]
 mod corpus {
@@ -43,5 +45,15 @@ mod corpus {
     #[test]
     fn streams() {
         replay("pgoutput_assembler", super::assembler);
+    }
+
+    #[test]
+    fn values() {
+        replay("tuple_text", super::tuple_text);
+    }
+
+    #[test]
+    fn numerics() {
+        replay("numeric", super::numeric);
     }
 }

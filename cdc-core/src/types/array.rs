@@ -21,17 +21,20 @@ impl ArrayCodec {
     pub(super) fn write(&self, text: &[u8], out: &mut Vec<u8>) -> Written {
         let mut rest = without_bounds(text)?;
         let mut depth = 0_usize;
-        // Whether a value may come next; after one only a delimiter or the end may.
+        // Whether a value may come next (after one only a delimiter or the end may), and whether a brace was last.
         let mut open = true;
+        let mut empty = false;
         while let [b, tail @ ..] = rest {
             match *b {
                 b'{' if open => {
                     depth += 1;
+                    empty = true;
                     out.push(b'[');
                     rest = tail;
                 }
-                b'}' if depth > 0 => {
+                b'}' if depth > 0 && (empty || !open) => {
                     depth -= 1;
+                    empty = false;
                     out.push(b']');
                     open = false;
                     rest = tail;
@@ -42,6 +45,7 @@ impl ArrayCodec {
                 b if b == self.delimiter && !open => {
                     out.push(b',');
                     open = true;
+                    empty = false;
                     rest = tail;
                 }
                 b'"' if open && depth > 0 => {

@@ -21,6 +21,8 @@ mod scratch;
 mod shape;
 mod stand_in;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub use error::ValueError;

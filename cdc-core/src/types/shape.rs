@@ -232,14 +232,18 @@ fn date(mode: TimePrecision) -> Shape {
         TimePrecision::Connect => named(
             Kind::Int32,
             "org.apache.kafka.connect.data.Date",
-            Codec::Date(DateForm::Days),
+            Codec::Date(DateForm::Days { connect: true }),
         ),
         TimePrecision::Isostring => named(
             Kind::String,
             "io.debezium.time.IsoDate",
             Codec::Date(DateForm::Iso),
         ),
-        _ => named(Kind::Int32, "io.debezium.time.Date", Codec::Date(DateForm::Days)),
+        _ => named(
+            Kind::Int32,
+            "io.debezium.time.Date",
+            Codec::Date(DateForm::Days { connect: false }),
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What stands for a value that is not there: fillers and placeholders, rendered once a column.
 
+use super::binary;
 use super::codec::{Codec, MoneyForm};
 use super::geometry;
 use super::hstore;
@@ -17,7 +18,7 @@ pub(super) fn filler(codec: &Codec) -> Vec<u8> {
         Codec::Bool | Codec::Bit => b"false",
         Codec::Integer(_) | Codec::Oid | Codec::IntervalMicros => b"0",
         Codec::Float32 | Codec::Float64 | Codec::DecimalDouble => b"0.0",
-        Codec::Date(DateForm::Days)
+        Codec::Date(DateForm::Days { .. })
         | Codec::Timestamp(ClockForm::Millis | ClockForm::Micros | ClockForm::Nanos) => b"0",
         Codec::Time { form, .. } if *form != ClockForm::Iso => b"0",
         Codec::Date(DateForm::Iso) => b"\"1970-01-01Z\"",
@@ -34,8 +35,9 @@ pub(super) fn filler(codec: &Codec) -> Vec<u8> {
             ..
         }) => return zero_amount(*digits),
         Codec::Money(_) => return written(codec, b"0"),
-        Codec::Decimal { .. } | Codec::VariableDecimal => return written(codec, b"0"),
-        Codec::DecimalString { .. } => b"\"0\"",
+        Codec::Decimal { .. } | Codec::VariableDecimal | Codec::DecimalString { .. } => {
+            return written(codec, b"0");
+        }
         Codec::Point => return written(codec, b"(0,0)"),
         Codec::Ewkb => return written(codec, geometry::EMPTY_COLLECTION),
         Codec::SparseVector | Codec::Never(_) => b"null",
@@ -73,7 +75,7 @@ impl<'o> Placeholder<'o> {
         let bytes = match option.strip_prefix("hex:") {
             None => Cow::Borrowed(option.as_bytes()),
             Some(digits) => {
-                let bytes = super::binary::decode_hex(digits.as_bytes()).ok()?;
+                let bytes = binary::decode_hex(digits.as_bytes()).ok()?;
                 Cow::Owned(bytes.collect::<Result<Vec<u8>, _>>().ok()?)
             }
         };
@@ -90,9 +92,10 @@ impl<'o> Placeholder<'o> {
         let mut out = Vec::new();
         match codec {
             Codec::Text | Codec::DecimalString { .. } => json::write_str(&mut out, self.text().as_bytes()),
-            Codec::Bytea(form) | Codec::Opaque(form) => match form {
-                BinaryHandling::Bytes => json::write_base64(&mut out, &self.bytes),
-                _ => json::write_str(&mut out, self.text().as_bytes()),
+            Codec::Bytea(form) | Codec::Opaque(form) | Codec::OpaqueGeometric(form) => match form {
+                // Debezium gives the text here, hexadecimal or not.
+                BinaryHandling::Hex => json::write_str(&mut out, self.text().as_bytes()),
+                form => binary::write_bytes(*form, &self.bytes, &mut out),
             },
             Codec::Hstore(form) => {
                 let quoted = self.text().replace('\\', "\\\\").replace('"', "\\\"");
@@ -116,7 +119,8 @@ impl<'o> Placeholder<'o> {
             }
             (Known::Uuid, _) => json::write_str(out, name_based_uuid(&self.bytes).as_bytes()),
             (Known::Bytea, Codec::Bytea(BinaryHandling::Bytes)) => json::write_base64(out, &self.bytes),
-            (Known::Int4 | Known::Int8, _) | (Known::Date, Codec::Date(DateForm::Days)) => {
+            (Known::Int4 | Known::Int8, _)
+            | (Known::Date, Codec::Date(DateForm::Days { connect: false })) => {
                 for (i, byte) in self.bytes.iter().enumerate() {
                     if i > 0 {
                         out.push(b',');

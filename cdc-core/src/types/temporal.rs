@@ -7,8 +7,8 @@ use crate::json;
 /// How a date is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DateForm {
-    /// Days since 1970-01-01.
-    Days,
+    /// Days since 1970-01-01; whether Connect's own Date says so.
+    Days { connect: bool },
     /// `2024-02-29Z`
     Iso,
 }
@@ -37,7 +37,7 @@ const NO_NANOSECONDS: Fault = Fault::Lost("outside the range of 64-bit nanosecon
 pub(super) fn write_date(text: &[u8], form: DateForm, out: &mut Vec<u8>) -> Written {
     let date = calendar::parse_date(text)?;
     match (form, date) {
-        (DateForm::Days, date) => json::write_i64(out, ended(date, Date::days, DATE_ENDS)),
+        (DateForm::Days { .. }, date) => json::write_i64(out, ended(date, Date::days, DATE_ENDS)),
         (DateForm::Iso, date) => {
             let date = match date {
                 Bounded::Finite(date) => date,
