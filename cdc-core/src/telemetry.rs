@@ -21,6 +21,8 @@ pub const SERVER_LSN: &str = "pgcdc_server_lsn";
 pub const LAG_BYTES: &str = "pgcdc_lag_bytes";
 /// Bytes of WAL that may still be written before the slot is lost; absent without a limit.
 pub const SAFE_WAL_BYTES: &str = "pgcdc_slot_safe_wal_bytes";
+/// Values for which the chosen representation has no form and which were written as null.
+pub const VALUES_LOST: &str = "pgcdc_values_lost_total";
 /// Starts after a failure.
 pub const RESTARTS: &str = "pgcdc_restarts_total";
 
@@ -40,6 +42,10 @@ pub fn describe() {
     describe_gauge!(
         SAFE_WAL_BYTES,
         "bytes of WAL that may be written before the slot is lost"
+    );
+    describe_counter!(
+        VALUES_LOST,
+        "values without a form in the chosen representation, written as null"
     );
     describe_counter!(RESTARTS, "starts after a failure");
 }

@@ -35,15 +35,13 @@ use crate::connect::Schema;
 use crate::error::{Error, ErrorKind};
 use crate::row::Datum;
 use crate::schema::{Column, TypeCatalog};
+use crate::telemetry::VALUES_LOST;
 use codec::Codec;
 use error::Fault;
 use known::{Known, Resolved};
 use stand_in::Placeholder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Counts values for which the chosen representation has no form and which were written as null.
-pub const VALUES_LOST: &str = "pgcdc_values_lost_total";
 
 const NULL: &[u8] = b"null";
 
