@@ -63,7 +63,7 @@ fn values(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             for (writer, text) in &row {
-                writer.write(Datum::Text(black_box(text)), &mut out).unwrap();
+                writer.write(Datum::Text(black_box(*text)), &mut out).unwrap();
             }
             black_box(&out);
         });
@@ -73,7 +73,7 @@ fn values(c: &mut Criterion) {
         group.bench_function(*name, |b| {
             b.iter(|| {
                 out.clear();
-                writer.write(Datum::Text(black_box(text)), &mut out).unwrap();
+                writer.write(Datum::Text(black_box(*text)), &mut out).unwrap();
                 black_box(&out);
             });
         });
