@@ -25,8 +25,12 @@ impl Reports {
 
     /// Takes note of an error that the client goes on after.
     pub(crate) fn note(&self, error: &KafkaError, reason: &str) {
-        self.errors.increment(1);
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        // No failure: it is how a reader learns that it has all there is.
+        if code == RDKafkaErrorCode::PartitionEOF {
+            return;
+        }
+        self.errors.increment(1);
         tracing::warn!(code = ?code, "kafka client: {reason}");
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // "All brokers down" follows the error that says why.

@@ -54,6 +54,11 @@ impl Reader {
         if settings.get("statistics.interval.ms").is_none() {
             settings.set("statistics.interval.ms", "5000");
         }
+        // New topics that match the subscription's patterns are found when the metadata is fetched again, by
+        // default after five minutes; a table's first rows must not wait for that.
+        if settings.get("topic.metadata.refresh.interval.ms").is_none() {
+            settings.set("topic.metadata.refresh.interval.ms", "2000");
+        }
         Ok(Self {
             servers: config.bootstrap_servers.clone(),
             config: settings,
