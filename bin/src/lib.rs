@@ -5,5 +5,7 @@
 pub mod cmd;
 pub mod config;
 pub mod doctor;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod import;
 pub mod run;

@@ -29,7 +29,8 @@ pub fn load(path: &Path) -> anyhow::Result<Validated> {
     let imported = Imported::read(&text, None, &config::load::environment());
     let imported = imported.map_err(|e| anyhow!("{}:\n{e}", path.display()))?;
     for note in imported.notes() {
-        tracing::warn!(property = %note.property, "{}", note.text);
+        // The log is not set up yet: what it looks like stands in this very file.
+        eprintln!("note: {note}");
     }
     imported
         .validated()

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use crate::config;
-
 /// Arguments of `pgcdc validate`.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// Configuration file (YAML).
+    /// Configuration file: YAML, or a connector's .properties or .json file.
     pub file: PathBuf,
 }
 
@@ -18,7 +16,7 @@ pub struct Args {
 /// # Errors
 /// With every fault found.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let config = config::load::from_path(&args.file)?;
+    let config = super::load(&args.file)?;
     println!("{}: pipeline `{}` is valid", args.file.display(), config.name);
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! rest of the program sees. [`load`] reads YAML, expands `${ENV}` and says where in the file a fault lies.
 //! Debezium's properties come in through [`crate::import`] and end in the same model.
 
+mod check;
+mod connect;
 pub mod load;
 mod locate;
 mod output;
@@ -14,6 +16,7 @@ mod snapshot;
 mod source;
 mod validate;
 
+use cdc_core::envelope::Format;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,8 +28,8 @@ pub(crate) use self::problem::nearest;
 pub use self::problem::{Diagnostic, Problem};
 pub use self::snapshot::{SnapshotConfig, SnapshotMode};
 pub use self::source::{
-    Budget, ChannelBinding, FilterConfig, HeartbeatConfig, PublicationAutocreate, PublicationConfig,
-    RetryConfig, SlotConfig, SourceConfig, SslMode, StreamingConfig, TargetSessionAttrs,
+    Budget, ChannelBinding, HeartbeatConfig, PublicationAutocreate, PublicationConfig, RetryConfig,
+    SlotConfig, SourceConfig, SslMode, StreamingConfig, TargetSessionAttrs,
 };
 pub use self::validate::{Source, Stages, Validated};
 
@@ -46,7 +49,7 @@ pub struct Config {
     pub source: Option<SourceConfig>,
     /// Form of keys, values and headers, and the names of topics.
     #[serde(default)]
-    pub format: cdc_core::envelope::Format,
+    pub format: Format,
     /// The Kafka cluster to write to, or to read from.
     pub kafka: Option<cdc_kafka::KafkaConfig>,
     /// Topics that the index stage reads from Kafka. Default: those that `source` writes.

@@ -1,9 +1,11 @@
 //! The source section: connection, slot, publication, what is captured, streaming.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use cdc_core::filter::NameFilter;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -46,18 +48,20 @@ pub struct SourceConfig {
     pub target_session_attrs: Option<TargetSessionAttrs>,
     /// Whether SCRAM is bound to the TLS channel.
     pub channel_binding: Option<ChannelBinding>,
+    /// Statements to run on each new connection but the stream's.
+    pub initial_statements: Vec<String>,
     /// Replication slot.
     pub slot: SlotConfig,
     /// Publication.
     pub publication: PublicationConfig,
     /// Tables to capture: regular expressions on `schema.table`.
-    pub tables: FilterConfig,
+    pub tables: NameFilter,
     /// Schemas to capture: regular expressions on the schema's name.
-    pub schemas: FilterConfig,
+    pub schemas: NameFilter,
     /// Columns to capture: regular expressions on `schema.table.column`. Key columns stay in the key.
-    pub columns: FilterConfig,
+    pub columns: NameFilter,
     /// Prefixes of logical messages (`pg_logical_emit_message`) to capture: regular expressions.
-    pub message_prefixes: FilterConfig,
+    pub message_prefixes: NameFilter,
     /// Leave out system tables and `spatial_ref_sys`.
     pub ignore_builtin: bool,
     /// Initial snapshot.
@@ -89,12 +93,13 @@ impl Default for SourceConfig {
             sslkey: None,
             target_session_attrs: None,
             channel_binding: None,
+            initial_statements: Vec::new(),
             slot: SlotConfig::default(),
             publication: PublicationConfig::default(),
-            tables: FilterConfig::default(),
-            schemas: FilterConfig::default(),
-            columns: FilterConfig::default(),
-            message_prefixes: FilterConfig::default(),
+            tables: NameFilter::default(),
+            schemas: NameFilter::default(),
+            columns: NameFilter::default(),
+            message_prefixes: NameFilter::default(),
             ignore_builtin: true,
             snapshot: SnapshotConfig::default(),
             streaming: StreamingConfig::default(),
@@ -233,6 +238,8 @@ pub struct PublicationConfig {
     pub autocreate: PublicationAutocreate,
     /// Publish changes of partitions under the name of the partitioned table (only when it is created here).
     pub via_partition_root: bool,
+    /// Operations to publish, such as `insert,update` (only when it is created here); the server's default when not given.
+    pub publish: Option<String>,
 }
 
 impl Default for PublicationConfig {
@@ -241,6 +248,7 @@ impl Default for PublicationConfig {
             name: "pgcdc".into(),
             autocreate: PublicationAutocreate::Filtered,
             via_partition_root: false,
+            publish: None,
         }
     }
 }
@@ -259,16 +267,6 @@ pub enum PublicationAutocreate {
     NoTables,
 }
 
-/// Names to take or to leave out. Items are regular expressions, matched against the whole name without regard to case.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilterConfig {
-    /// Take only these. Excludes `exclude`.
-    pub include: Vec<String>,
-    /// Take all but these. Excludes `include`.
-    pub exclude: Vec<String>,
-}
-
 /// Streaming from the slot.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -285,15 +283,18 @@ pub struct StreamingConfig {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "Span")]
     pub status_interval: Duration,
+    /// More options of the server's START_REPLICATION, by name.
+    pub params: BTreeMap<String, String>,
 }
 
 impl Default for StreamingConfig {
     fn default() -> Self {
         Self {
             in_progress: true,
-            memory: ByteSize::mib(16),
+            memory: ByteSize::mib(8),
             spill_dir: None,
             status_interval: Duration::from_secs(10),
+            params: BTreeMap::new(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! [`Config`] to [`Validated`]: every rule that the types alone do not hold.
 
-use cdc_core::wire::ConnectOptions;
-use regex::RegexBuilder;
-use secrecy::ExposeSecret;
+use std::sync::Arc;
 
-use super::{
-    Config, Delivery, FilterConfig, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
-    SourceConfig, secret,
-};
+use cdc_core::envelope::{Encoder, Format, TopicNaming};
+use cdc_core::filter::Capture;
+use cdc_core::wire::ConnectOptions;
+
+use super::check;
+use super::{Config, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem, SourceConfig};
 
 /// A configuration that holds together: the only form the program runs with.
 #[derive(Clone, Debug)]
@@ -18,10 +18,10 @@ pub struct Validated {
     pub stages: Stages,
     /// The source, when a stage reads from one.
     pub source: Option<Source>,
-    /// Form of events.
-    pub format: cdc_core::envelope::Format,
-    /// What is captured, compiled.
-    pub capture: cdc_core::filter::Capture,
+    /// Form of the records. With a source its topic prefix is not empty.
+    pub format: Format,
+    /// What is captured.
+    pub capture: Capture,
     /// What the index stage reads from Kafka, if it does.
     pub consume: Option<cdc_kafka::SourceConfig>,
     /// The Kafka cluster.
@@ -90,29 +90,40 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
-        let format = keep(format(config.format, config.source.as_ref()), &mut problems);
-        let consume = keep(consume(config.consume, stages, format.as_ref()), &mut problems);
-        let capture = keep(capture(config.source.as_ref()), &mut problems);
-        let source = config.source.and_then(|s| source(s, &mut problems));
-        match (stages, offsets, format, capture, consume) {
-            (Some(stages), Some(offsets), Some(format), Some(capture), Some(consume))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    format,
+        let (source, capture) = match config.source {
+            Some(section) => {
+                let capture = check::source(&section, &mut problems);
+                let connect = keep(super::connect::connect(&section), &mut problems);
+                (
+                    connect.map(|connect| Source {
+                        config: section,
+                        connect,
+                    }),
                     capture,
-                    consume,
-                    name: config.name,
-                    stages,
-                    source,
-                    kafka: config.kafka,
-                    index: config.index,
-                    output: config.output,
-                    offsets,
-                    http: config.http,
-                    log: config.log,
-                })
+                )
             }
+            None => (None, Capture::new(&cdc_core::filter::Filters::default()).ok()),
+        };
+        let format = config.format;
+        if let (Some(source), Some(capture)) = (&source, &capture) {
+            problems.extend(check_format(&format, capture, source.connect.database()));
+        }
+        let consume = keep(consume(config.consume, stages, &format), &mut problems);
+        match (stages, offsets, capture, consume) {
+            (Some(stages), Some(offsets), Some(capture), Some(consume)) if problems.is_empty() => Ok(Self {
+                name: config.name,
+                stages,
+                source,
+                format,
+                capture,
+                consume,
+                kafka: config.kafka,
+                index: config.index,
+                output: config.output,
+                offsets,
+                http: config.http,
+                log: config.log,
+            }),
             _ => Err(problems),
         }
     }
@@ -131,6 +142,9 @@ fn of_part(section: &str, error: &cdc_core::Error) -> Problem {
     };
     let (first, rest) = text.split_once(' ').unwrap_or((&text, ""));
     let first = first.trim_end_matches(':');
+    if section == "format" && matches!(first, "topic_prefix" | "topic_delimiter") {
+        return Problem::new(format!("format.{first}"), format!("{rest}{hint}"));
+    }
     let key = first.strip_prefix(section).and_then(|k| k.strip_prefix('.'));
     match key.filter(|k| !k.is_empty()) {
         Some(_) => Problem::new(first, format!("{rest}{hint}")),
@@ -197,341 +211,46 @@ fn offsets(config: &Config) -> Result<OffsetsConfig, Problem> {
     }
 }
 
-/// A topic prefix is needed wherever events are written.
-fn format(
-    format: cdc_core::envelope::Format,
-    source: Option<&SourceConfig>,
-) -> Result<cdc_core::envelope::Format, Problem> {
-    if source.is_some() && format.topic_prefix.is_empty() {
-        return Err(Problem::new(
-            "format.topic_prefix",
-            "is missing: name the server, such as `shop`",
-        ));
+/// The encoder's own checks; without a prefix no topic has a name.
+fn check_format(format: &Format, capture: &Capture, database: &str) -> Option<Problem> {
+    if format.topic_prefix.is_empty() {
+        return Some(Problem::new("format.topic_prefix", "is missing: name the server, such as `shop`"));
     }
-    Ok(format)
+    let built = Encoder::new(Arc::new(format.clone()), Arc::new(capture.clone()), database);
+    built.err().map(|e| of_part("format", &e))
 }
 
-/// What the index stage reads: what is configured, or all topics below the source's prefix.
+/// What the index stage reads: what is configured, or the topics of the source's tables.
 fn consume(
     given: Option<cdc_kafka::SourceConfig>,
     stages: Option<Stages>,
-    format: Option<&cdc_core::envelope::Format>,
+    format: &Format,
 ) -> Result<Option<cdc_kafka::SourceConfig>, Problem> {
     let reads = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
     match (given, reads) {
-        (Some(_), false) if stages.is_some() => Err(Problem::new(
-            "consume",
-            "needs both `kafka` and `index`: remove it, or add them",
-        )),
+        (Some(_), false) if stages.is_some() => {
+            Err(Problem::new("consume", "needs both `kafka` and `index`: remove it, or add them"))
+        }
         (Some(given), _) => {
-            given.validate().map_err(|e| Problem::new("consume", e.chain()))?;
+            given.validate().map_err(|e| of_part("consume", &e))?;
             Ok(Some(given))
         }
         (None, false) => Ok(None),
-        (None, true) => match format.filter(|f| !f.topic_prefix.is_empty()) {
-            Some(format) => {
-                let prefix = regex::escape(&format!("{}{}", format.topic_prefix, format.topic_delimiter));
-                let mut all = cdc_kafka::SourceConfig::new(Vec::new());
-                all.topics_regex = Some(format!("{prefix}.*"));
-                Ok(Some(all))
-            }
-            None => Err(Problem::new("consume", "is missing: name the topics to index")),
-        },
-    }
-}
-
-fn capture(source: Option<&SourceConfig>) -> Result<cdc_core::filter::Capture, Problem> {
-    let list = |f: &FilterConfig| cdc_core::filter::NameFilter {
-        include: f.include.clone(),
-        exclude: f.exclude.clone(),
-    };
-    let filters = source.map_or_else(cdc_core::filter::Filters::default, |s| {
-        cdc_core::filter::Filters {
-            schemas: list(&s.schemas),
-            tables: list(&s.tables),
-            columns: list(&s.columns),
-            message_prefixes: list(&s.message_prefixes),
-            ignore_builtin: s.ignore_builtin,
+        (None, true) if format.topic_prefix.is_empty() => {
+            Err(Problem::new("consume", "is missing: name the topics to index"))
         }
-    });
-    cdc_core::filter::Capture::new(&filters).map_err(|e| Problem::new("source", e.chain()))
-}
-
-fn source(config: SourceConfig, problems: &mut Vec<Problem>) -> Option<Source> {
-    check_slot(&config, problems);
-    if config.publication.name.is_empty() || config.publication.name.len() > 63 {
-        problems.push(Problem::new("source.publication.name", "must be 1 to 63 bytes"));
-    }
-    let filters = [
-        ("source.tables", &config.tables),
-        ("source.schemas", &config.schemas),
-        ("source.columns", &config.columns),
-        ("source.message_prefixes", &config.message_prefixes),
-    ];
-    for (path, filter) in filters {
-        check_filter(path, filter, problems);
-    }
-    check_patterns("source.snapshot.include", &config.snapshot.include, problems);
-    for table in config.snapshot.overrides.keys() {
-        if !table.contains('.') {
-            problems.push(Problem::new(
-                format!("source.snapshot.overrides.{table}"),
-                "must name a table as schema.table",
-            ));
+        (None, true) => {
+            let prefix = regex::escape(&format!("{}{}", format.topic_prefix, format.topic_delimiter));
+            let delimiter = regex::escape(&format.topic_delimiter);
+            let mut tables = cdc_kafka::SourceConfig::new(Vec::new());
+            // With the schema in the name, the topic of transaction boundaries has one part less.
+            tables.topics_regex = Some(match format.topic_naming {
+                TopicNaming::Schema | TopicNaming::SchemaUnicode if !delimiter.is_empty() => {
+                    format!("{prefix}.+{delimiter}.+")
+                }
+                _ => format!("{prefix}.*"),
+            });
+            Ok(Some(tables))
         }
-    }
-    check_numbers(&config, problems);
-    let connect = keep(connect(&config), problems)?;
-    Some(Source { config, connect })
-}
-
-fn check_slot(config: &SourceConfig, problems: &mut Vec<Problem>) {
-    let slot = &config.slot;
-    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if slot.name.is_empty() || slot.name.len() > 63 || !slot.name.bytes().all(legal) {
-        problems.push(Problem::new(
-            "source.slot.name",
-            "must be 1 to 63 lower-case letters, digits or underscores",
-        ));
-    }
-    if slot.temporary && slot.failover {
-        problems.push(Problem::new(
-            "source.slot.failover",
-            "a temporary slot cannot be a failover slot: set one of the two to false",
-        ));
-    }
-    if slot.temporary && !slot.create {
-        problems.push(Problem::new(
-            "source.slot.create",
-            "a temporary slot must be created at each start: set `create: true`",
-        ));
-    }
-}
-
-fn check_numbers(config: &SourceConfig, problems: &mut Vec<Problem>) {
-    let rules = [
-        (config.port == Some(0), "source.port", "must be 1 to 65535"),
-        (
-            !(1..=64).contains(&config.snapshot.max_threads),
-            "source.snapshot.max_threads",
-            "must be 1 to 64",
-        ),
-        (
-            config.memory.0.as_u64() < 1 << 20,
-            "source.memory",
-            "must be at least 1MiB",
-        ),
-        (
-            config.streaming.memory.as_u64() < 64 << 10,
-            "source.streaming.memory",
-            "must be at least 64KiB",
-        ),
-        (
-            config.streaming.status_interval.is_zero(),
-            "source.streaming.status_interval",
-            "must be longer than zero",
-        ),
-        (
-            config.retry.initial.is_zero(),
-            "source.retry.initial",
-            "must be longer than zero",
-        ),
-        (
-            config.retry.max < config.retry.initial,
-            "source.retry.max",
-            "must not be shorter than `initial`",
-        ),
-    ];
-    problems.extend(
-        rules
-            .into_iter()
-            .filter(|r| r.0)
-            .map(|(_, path, text)| Problem::new(path, text)),
-    );
-}
-
-fn check_filter(path: &str, filter: &FilterConfig, problems: &mut Vec<Problem>) {
-    if !filter.include.is_empty() && !filter.exclude.is_empty() {
-        problems.push(Problem::new(
-            path,
-            "both `include` and `exclude` are given: keep one of the two",
-        ));
-    }
-    check_patterns(&format!("{path}.include"), &filter.include, problems);
-    check_patterns(&format!("{path}.exclude"), &filter.exclude, problems);
-}
-
-fn check_patterns(path: &str, patterns: &[String], problems: &mut Vec<Problem>) {
-    for (i, pattern) in patterns.iter().enumerate() {
-        let built = RegexBuilder::new(&format!("^(?:{pattern})$"))
-            .case_insensitive(true)
-            .build();
-        if let Err(e) = built {
-            let text = e.to_string();
-            let reason = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            problems.push(Problem::new(
-                format!("{path}[{i}]"),
-                format!("not a regular expression: {reason}"),
-            ));
-        }
-    }
-}
-
-fn connect(config: &SourceConfig) -> Result<ConnectOptions, Problem> {
-    let password = secret::resolve(
-        "source.password",
-        config.password.as_ref(),
-        config.password_file.as_deref(),
-    )?;
-    let (key, options) = if let Some(url) = &config.url {
-        if let Some((field, _)) = words(config).into_iter().find(|(_, v)| v.is_some()) {
-            let (key, _) = KEYS.iter().find(|(_, word)| *word == field).unwrap_or(&("", ""));
-            return Err(Problem::new(
-                format!("source.{key}"),
-                "`url` is given too: keep one of the two, or put this into the URL",
-            ));
-        }
-        ("source.url", ConnectOptions::parse(url.expose_secret()))
-    } else {
-        ("source", ConnectOptions::parse(&conninfo(config)))
-    };
-    let options = options.map_err(|e| Problem::new(key, e.chain()))?;
-    Ok(match (&config.password_file, password) {
-        // Read again at each connection, so that a changed password needs no restart.
-        (Some(file), _) => options.with_password_file(file),
-        (None, Some(p)) => options.with_password(p),
-        (None, None) => options,
-    })
-}
-
-/// The single fields in libpq's notation, but for the password.
-fn conninfo(config: &SourceConfig) -> String {
-    let mut text = String::new();
-    for (word, value) in words(config) {
-        if let Some(value) = value {
-            push_word(&mut text, word, &value);
-        }
-    }
-    text
-}
-
-/// Keys of the section whose libpq word differs.
-const KEYS: [(&str, &str); 10] = [
-    ("host", "host"),
-    ("port", "port"),
-    ("user", "user"),
-    ("database", "dbname"),
-    ("sslmode", "sslmode"),
-    ("sslrootcert", "sslrootcert"),
-    ("sslcert", "sslcert"),
-    ("sslkey", "sslkey"),
-    ("target_session_attrs", "target_session_attrs"),
-    ("channel_binding", "channel_binding"),
-];
-
-fn words(c: &SourceConfig) -> [(&'static str, Option<String>); 10] {
-    let (host, port) = match &c.host {
-        Some(hosts) => {
-            let (hosts, ports) = split_hosts(hosts, c.port);
-            (Some(hosts), ports)
-        }
-        None => (None, c.port.map(|p| p.to_string())),
-    };
-    let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    [
-        ("host", host),
-        ("port", port),
-        ("user", c.user.clone()),
-        ("dbname", c.database.clone()),
-        ("sslmode", c.sslmode.map(|m| m.as_str().to_owned())),
-        ("sslrootcert", c.sslrootcert.clone()),
-        ("sslcert", path(&c.sslcert)),
-        ("sslkey", path(&c.sslkey)),
-        (
-            "target_session_attrs",
-            c.target_session_attrs.map(|m| m.as_str().to_owned()),
-        ),
-        (
-            "channel_binding",
-            c.channel_binding.map(|m| m.as_str().to_owned()),
-        ),
-    ]
-}
-
-/// Splits `a:1,b,[::1]:2` into libpq's two lists; hosts without a port of their own have the common one.
-fn split_hosts(hosts: &str, port: Option<u16>) -> (String, Option<String>) {
-    let common = port.map(|p| p.to_string());
-    let split = |one: &str| {
-        let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
-        let with_port = one
-            .rsplit_once(':')
-            .filter(|(host, _)| host.ends_with(']') || !host.contains(':'));
-        match with_port.filter(|_| !one.starts_with('/')) {
-            Some((host, port)) => (bare(host), Some(port.to_owned())),
-            None => (bare(one), None),
-        }
-    };
-    let (hosts, own): (Vec<String>, Vec<Option<String>>) = hosts.split(',').map(|h| split(h.trim())).unzip();
-    let ports = if own.iter().all(Option::is_none) {
-        common
-    } else {
-        let port = |own: Option<String>| own.or_else(|| common.clone()).unwrap_or_else(|| "5432".into());
-        Some(own.into_iter().map(port).collect::<Vec<_>>().join(","))
-    };
-    (hosts.join(","), ports)
-}
-
-/// Appends `word='value'` in libpq's quoting.
-fn push_word(text: &mut String, word: &str, value: &str) {
-    if !text.is_empty() {
-        text.push(' ');
-    }
-    text.push_str(word);
-    text.push_str("='");
-    for c in value.chars() {
-        if matches!(c, '\'' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text.push('\'');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_as_libpq_reads_them() {
-        let config = SourceConfig {
-            host: Some("/var/run/it's".into()),
-            database: Some(r"a\b".into()),
-            ..SourceConfig::default()
-        };
-        assert_eq!(conninfo(&config), r"host='/var/run/it\'s' dbname='a\\b'");
-    }
-
-    #[test]
-    fn hosts_may_have_ports_of_their_own() {
-        let config = SourceConfig {
-            host: Some("a:1, b ,::1,[::2]:3".into()),
-            port: Some(9),
-            ..SourceConfig::default()
-        };
-        assert_eq!(conninfo(&config), "host='a,b,::1,::2' port='1,9,9,3'");
-    }
-
-    #[test]
-    fn a_password_file_goes_with_a_url() {
-        let config = SourceConfig {
-            url: Some("postgres://u@h/d?sslmode=disable".to_owned().into()),
-            password: Some("p w".to_owned().into()),
-            ..SourceConfig::default()
-        };
-        assert_eq!(connect(&config).unwrap().describe(), "u@h:5432/d");
     }
 }

@@ -53,5 +53,6 @@ given. `<x>` stands for any text.
 
 `${env:NAME}` in a value is replaced by the variable's value, as is `${NAME}` or `${NAME:default}`. A connector's file does
 not name the brokers, since Connect's worker knows them: add `bootstrap.servers`, or set `KAFKA_BOOTSTRAP_SERVERS`.
+`pgcdc.PATH` sets a key of the YAML file that no connector has, such as `pgcdc.http.listen`.
 `converter.…` without `key.` or `value.` sets one JSON converter for keys, values and headers.
 ";

@@ -78,7 +78,7 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
                 PublicationAutocreate::NoTables => PublicationMode::NoTables,
             },
             via_partition_root: c.publication.via_partition_root,
-            publish: None,
+            publish: c.publication.publish.clone(),
         },
         snapshot: match c.snapshot.mode {
             config::SnapshotMode::Initial => SnapshotMode::Initial,
@@ -95,8 +95,8 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
             interval: c.heartbeat.interval,
             action_query: c.heartbeat.action_query.clone(),
         }),
-        stream_params: Vec::new(),
-        initial_statements: Vec::new(),
+        stream_params: c.streaming.params.clone().into_iter().collect(),
+        initial_statements: c.initial_statements.clone(),
     }
 }
 

@@ -15,6 +15,7 @@ source:
     include: ['public\\..*']
 output:
   type: stdout
+format: {topic_prefix: shop}
 ";
 
 fn env() -> HashMap<String, String> {
@@ -115,7 +116,7 @@ pgcdc.yaml:6:3: source.tables: both `include` and `exclude` are given: keep one 
 6 |   tables:
   |   ^
 
-pgcdc.yaml:7:15: source.tables.include[0]: not a regular expression: unclosed group
+pgcdc.yaml:7:15: source.tables.include[0]: `a(` is not a valid regular expression: unclosed group
   |
 7 |     include: ['a(', b]
   |               ^
@@ -147,4 +148,18 @@ fn nothing_to_write_to() {
 fn a_url_excludes_the_single_fields() {
     let got = refused(&GOOD.replace("  host: db.example", "  url: postgres://h/d\n  host: db.example"));
     assert!(got.contains("source.host: `url` is given too"), "{got}");
+}
+
+#[test]
+fn faults_of_a_component_are_placed_at_their_key() {
+    let text = GOOD.replace("output:\n  type: stdout\nformat: {topic_prefix: shop}", "format:\n  topic_prefix: a b\nkafka:\n  bootstrap_servers: k:1\n  properties:\n    acks: 0");
+    let got = refused(&text);
+    assert!(got.contains("pgcdc.yaml:9:3: format.topic_prefix: `a b` is not valid"), "{got}");
+    assert!(got.contains(": kafka: ") && got.contains("acks"), "{got}");
+}
+
+#[test]
+fn a_topic_prefix_is_required() {
+    let got = refused(&GOOD.replace("format: {topic_prefix: shop}\n", ""));
+    assert_eq!(got, "pgcdc.yaml: format.topic_prefix: is missing: name the server, such as `shop`");
 }

@@ -78,6 +78,15 @@ fn skipped_operations(draft: &mut Draft, given: &Given<'_>) -> Result<(), String
             other => return Err(format!("`{other}` is none of c, u, d, t, r, none")),
         }));
     }
+    // An explicit list also limits what a publication made by the connector publishes.
+    let published: Vec<&str> = ["create", "update", "delete", "truncate"]
+        .into_iter()
+        .filter(|o| !operations.iter().any(|skipped| skipped == o))
+        .map(|o| if o == "create" { "insert" } else { o })
+        .collect();
+    if (1..4).contains(&published.len()) {
+        draft.set("source.publication.publish", published.join(","));
+    }
     draft.set("format.skipped_operations", operations);
     Ok(())
 }

@@ -50,10 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         "true",
         "the replication protocol's own keepalives find a dead connection",
     ),
-    refused(
-        "database.initial.statements",
-        "no statements are run on new connections: use ALTER ROLE … SET for settings of the role",
-    ),
+    with("database.initial.statements", "", "source.initial_statements", initial_statements),
     no_meaning(
         "database.query.timeout.ms",
         "600000",
@@ -130,5 +127,13 @@ fn sslkey(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
         );
     }
     draft.set("source.sslkey", given.value);
+    Ok(())
+}
+
+/// Statements end at `;`; `;;` is a semicolon.
+fn initial_statements(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    let text = given.value.replace(";;", "\u{0}");
+    let statements = text.split(';').map(|s| s.replace('\u{0}', ";").trim().to_owned());
+    draft.set("source.initial_statements", statements.filter(|s| !s.is_empty()).collect::<Vec<_>>());
     Ok(())
 }

@@ -8,10 +8,7 @@ pub(super) const ROWS: &[Row] = &[
     text("slot.name", "debezium", "source.slot.name").always(),
     flag("slot.drop.on.stop", "false", "source.slot.drop_on_stop"),
     flag("slot.failover", "false", "source.slot.failover"),
-    refused(
-        "slot.stream.params",
-        "the options of the stream follow from the configuration: remove it",
-    ),
+    with("slot.stream.params", "", "source.streaming.params", stream_params),
     no_meaning(
         "slot.max.retries",
         "6",
@@ -101,4 +98,12 @@ fn plugin(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
         return Ok(());
     }
     Err("only pgoutput is read, which every server has: set it to pgoutput, and name a new slot".into())
+}
+
+fn stream_params(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    for pair in given.value.split(';').map(str::trim).filter(|p| !p.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or_else(|| format!("`{pair}` is not of the form name=value"))?;
+        draft.set_under("source.streaming.params", name.trim(), value.trim());
+    }
+    Ok(())
 }
