@@ -54,7 +54,10 @@ mod tests {
 
     fn replay(target: &str, run: fn(&[u8])) {
         let folder = format!("{}/../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+        let files: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .collect();
         assert!(!files.is_empty(), "{folder} is empty");
         for file in files {
             run(&std::fs::read(file).unwrap());

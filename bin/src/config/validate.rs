@@ -214,7 +214,10 @@ fn offsets(config: &Config) -> Result<OffsetsConfig, Problem> {
 /// The encoder's own checks; without a prefix no topic has a name.
 fn check_format(format: &Format, capture: &Capture, database: &str) -> Option<Problem> {
     if format.topic_prefix.is_empty() {
-        return Some(Problem::new("format.topic_prefix", "is missing: name the server, such as `shop`"));
+        return Some(Problem::new(
+            "format.topic_prefix",
+            "is missing: name the server, such as `shop`",
+        ));
     }
     let built = Encoder::new(Arc::new(format.clone()), Arc::new(capture.clone()), database);
     built.err().map(|e| of_part("format", &e))
@@ -228,9 +231,10 @@ fn consume(
 ) -> Result<Option<cdc_kafka::SourceConfig>, Problem> {
     let reads = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
     match (given, reads) {
-        (Some(_), false) if stages.is_some() => {
-            Err(Problem::new("consume", "needs both `kafka` and `index`: remove it, or add them"))
-        }
+        (Some(_), false) if stages.is_some() => Err(Problem::new(
+            "consume",
+            "needs both `kafka` and `index`: remove it, or add them",
+        )),
         (Some(given), _) => {
             given.validate().map_err(|e| of_part("consume", &e))?;
             Ok(Some(given))

@@ -152,14 +152,23 @@ fn a_url_excludes_the_single_fields() {
 
 #[test]
 fn faults_of_a_component_are_placed_at_their_key() {
-    let text = GOOD.replace("output:\n  type: stdout\nformat: {topic_prefix: shop}", "format:\n  topic_prefix: a b\nkafka:\n  bootstrap_servers: k:1\n  properties:\n    acks: 0");
+    let text = GOOD.replace(
+        "output:\n  type: stdout\nformat: {topic_prefix: shop}",
+        "format:\n  topic_prefix: a b\nkafka:\n  bootstrap_servers: k:1\n  properties:\n    acks: 0",
+    );
     let got = refused(&text);
-    assert!(got.contains("pgcdc.yaml:9:3: format.topic_prefix: `a b` is not valid"), "{got}");
+    assert!(
+        got.contains("pgcdc.yaml:9:3: format.topic_prefix: `a b` is not valid"),
+        "{got}"
+    );
     assert!(got.contains(": kafka: ") && got.contains("acks"), "{got}");
 }
 
 #[test]
 fn a_topic_prefix_is_required() {
     let got = refused(&GOOD.replace("format: {topic_prefix: shop}\n", ""));
-    assert_eq!(got, "pgcdc.yaml: format.topic_prefix: is missing: name the server, such as `shop`");
+    assert_eq!(
+        got,
+        "pgcdc.yaml: format.topic_prefix: is missing: name the server, such as `shop`"
+    );
 }

@@ -31,9 +31,18 @@ fn the_list_of_properties_is_current() {
 #[test]
 fn the_example_is_valid() {
     let guide = include_str!("../../../docs/configuration.md");
-    let example = guide.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let example = guide
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
     let env = ["PGCDC_PASSWORD", "INDEX_PASSWORD"].map(|n| (n.to_owned(), "x".to_owned()));
     let got = from_text("example", example, &HashMap::from(env)).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(got.stages, Stages::SourceToKafkaToIndex);
-    assert_eq!(got.consume.unwrap().topics_regex.as_deref(), Some(r"shop\..+\..+"));
+    assert_eq!(
+        got.consume.unwrap().topics_regex.as_deref(),
+        Some(r"shop\..+\..+")
+    );
 }

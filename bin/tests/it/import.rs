@@ -196,7 +196,9 @@ fn conformance_cases_are_imported() {
         let Ok(text) = std::fs::read_to_string(case.unwrap().path().join("connector.properties")) else {
             continue;
         };
-        let refusal = ["transforms", "signal.data.collection"].into_iter().find(|p| text.contains(p));
+        let refusal = ["transforms", "signal.data.collection"]
+            .into_iter()
+            .find(|p| text.contains(p));
         let read = Imported::read(&format!("{LEAST}{text}"), None, &env());
         match (read.and_then(|i| i.validated()), refusal) {
             (Ok(_), None) => imported += 1,

@@ -50,7 +50,12 @@ pub(super) const ROWS: &[Row] = &[
         "true",
         "the replication protocol's own keepalives find a dead connection",
     ),
-    with("database.initial.statements", "", "source.initial_statements", initial_statements),
+    with(
+        "database.initial.statements",
+        "",
+        "source.initial_statements",
+        initial_statements,
+    ),
     no_meaning(
         "database.query.timeout.ms",
         "600000",
@@ -134,6 +139,9 @@ fn sslkey(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 fn initial_statements(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let text = given.value.replace(";;", "\u{0}");
     let statements = text.split(';').map(|s| s.replace('\u{0}', ";").trim().to_owned());
-    draft.set("source.initial_statements", statements.filter(|s| !s.is_empty()).collect::<Vec<_>>());
+    draft.set(
+        "source.initial_statements",
+        statements.filter(|s| !s.is_empty()).collect::<Vec<_>>(),
+    );
     Ok(())
 }

@@ -102,7 +102,9 @@ fn plugin(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 
 fn stream_params(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     for pair in given.value.split(';').map(str::trim).filter(|p| !p.is_empty()) {
-        let (name, value) = pair.split_once('=').ok_or_else(|| format!("`{pair}` is not of the form name=value"))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| format!("`{pair}` is not of the form name=value"))?;
         draft.set_under("source.streaming.params", name.trim(), value.trim());
     }
     Ok(())
