@@ -119,7 +119,13 @@ impl Imported {
             if name.starts_with(OWN) {
                 continue;
             }
-            if let Err(text) = apply(&mut draft, &all, name, value) {
+            // In YAML this would be a reference of ours.
+            let outcome = if yaml::is_reference(value) {
+                Err(format!("`{value}` names no variable of the environment"))
+            } else {
+                apply(&mut draft, &all, name, value)
+            };
+            if let Err(text) = outcome {
                 faults.push(Note {
                     property: name.to_owned(),
                     text,
