@@ -60,22 +60,19 @@ fn frames(xid: Option<u32>) -> [Vec<u8>; 3] {
         Datum::Unchanged,
     ]);
     let (relation, tuple) = (1, row.tuple());
-    let old = Some(cdc_core::pgoutput::OldTuple::Full(tuple));
+    let old = cdc_core::pgoutput::OldTuple::Full(tuple);
     [
         encode(&Message::Insert { relation, new: tuple }, xid),
         encode(
             &Message::Update {
                 relation,
-                old,
+                old: Some(old),
                 new: tuple,
             },
             xid,
         ),
         encode(
-            &Message::Delete {
-                relation,
-                old: old.unwrap(),
-            },
+            &Message::Delete { relation, old },
             xid,
         ),
     ]
@@ -122,7 +119,7 @@ fn decoding_rows_allocates_nothing() {
             }
         }
     });
-    assert_eq!((count, bytes), (0, 3 * 9 * ROWS as usize));
+    assert_eq!((count, bytes), (0, usize::try_from(3 * 9 * ROWS).unwrap()));
 }
 
 #[test]

@@ -102,6 +102,7 @@ pub(crate) fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
 
 /// An engine's error as one sentence with its causes and what to do.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub fn explain(error: Error) -> anyhow::Error {
     match error.remedy() {
         cdc_core::Remedy::Operator(advice) => anyhow::anyhow!("{} ({advice})", error.chain()),
