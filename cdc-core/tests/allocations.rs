@@ -71,10 +71,7 @@ fn frames(xid: Option<u32>) -> [Vec<u8>; 3] {
             },
             xid,
         ),
-        encode(
-            &Message::Delete { relation, old },
-            xid,
-        ),
+        encode(&Message::Delete { relation, old }, xid),
     ]
 }
 

@@ -734,7 +734,7 @@ proptest! {
     #[test]
     fn long_integers_agree_with_short_ones(digits in "[1-9][0-9]{38,120}", negative in any::<bool>()) {
         // The same number, read digit by digit into bytes.
-        let mut magnitude = vec![0_u8; 64];
+        let mut magnitude = [0_u8; 64];
         for d in digits.bytes() {
             let mut carry = u32::from(d - b'0');
             for byte in magnitude.iter_mut().rev() {
