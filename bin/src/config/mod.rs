@@ -1,6 +1,6 @@
 //! The one configuration model: what a pipeline is made of.
 //!
-//! [`Config`] is what the YAML file says, key by key; [`validate`] turns it into [`Validated`], which is all that the
+//! [`Config`] is what the YAML file says, key by key; `validate` turns it into [`Validated`], which is all that the
 //! rest of the program sees. [`load`] reads YAML, expands `${ENV}` and says where in the file a fault lies.
 //! Debezium's properties come in through [`crate::import`] and end in the same model.
 

@@ -287,11 +287,11 @@ impl Pipeline {
             start,
         } = prepared;
         let mut describer = Describer::new(Arc::clone(&self.source), sql);
+        describer.load_types(&tables).await?;
         let mut tracker = AckTracker::default();
         let mut from = start.stream.clone();
         if let Some(snapshot) = start.snapshot {
             self.status.set_phase(Phase::Snapshot);
-            describer.load_types(&tables).await?;
             let mut offset = StoredOffset {
                 lineage: lineage.clone(),
                 checkpoint: from.clone().unwrap_or_default(),

@@ -72,10 +72,15 @@ impl Describer {
         let oid = relation.oid;
         let found = catalog::table(self.session().await?, oid).await?;
         let table = catalog::merge(relation, found.as_ref());
-        // An enum may have got a label since: its types are read again with the relation.
+        // Types are read once a run, as Debezium does: an enum's schema shows the labels of that time.
+        let types = &self.types;
         let mut oids: Vec<u32> = table.columns.iter().map(|c| c.type_oid).collect();
+        oids.retain(|oid| types.get(*oid).is_none());
         oids.sort_unstable();
         oids.dedup();
+        if oids.is_empty() {
+            return Ok(table);
+        }
         let mut types = std::mem::take(&mut self.types);
         let loaded = match self.session().await {
             Ok(session) => catalog::types(session, &oids, &mut types).await,
