@@ -161,7 +161,11 @@ fn read_last(config: &KafkaConfig, key: &[u8]) -> Result<Option<(i64, Vec<u8>)>,
     // The client wants a group's name even to read a partition that is assigned by hand; no group is joined.
     settings
         .set("group.id", topic)
-        .set("enable.partition.eof", "true");
+        .set("enable.partition.eof", "true")
+        // The end of a short topic is all that is waited for: the client's half seconds would be most of a start.
+        .set("fetch.wait.max.ms", "10")
+        .set("retry.backoff.ms", "20")
+        .set("topic.metadata.refresh.fast.interval.ms", "20");
     let consumer: BaseConsumer<Quiet> = settings
         .create_with_context(Quiet::new())
         .map_err(|e| failed(&e))?;
