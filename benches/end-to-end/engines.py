@@ -12,9 +12,11 @@ BINARY = os.environ.get("PGCDC_BIN") or str(pathlib.Path(os.environ.get("CARGO_T
 
 # what the producer of Kafka Connect has by default: one request in flight, no compression, 16 kB batches
 CONNECT_PRODUCER = {"linger.ms": 0, "batch.size": 16384, "compression.type": "none", "max.in.flight": 1}
+# what a connector file without producer settings becomes here: what its consumers can tell (no compression), own batches
+PLAIN = {"compression.type": "none"}
 
 # setting: (schemas, producer)
-PGCDC_SETTINGS = {"lz4": (False, {"compression.type": "lz4"}), "schemas": (True, CONNECT_PRODUCER), "lowlat": (False, {}), "null": (False, None)}
+PGCDC_SETTINGS = {"lz4": (False, {"compression.type": "lz4"}), "schemas": (True, PLAIN), "connect": (True, CONNECT_PRODUCER), "lowlat": (False, {}), "null": (False, None)}
 
 TUNED = {"max.batch.size": "20480", "max.queue.size": "81290", "poll.interval.ms": "50", "producer.override.linger.ms": "50",
          "producer.override.batch.size": "524288", "producer.override.compression.type": "lz4"}

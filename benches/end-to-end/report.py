@@ -8,7 +8,7 @@ Written by `benches/run`; do not edit. Each part runs pgcdc, the real Debezium 3
 `pg_recvlogical` side by side on one machine: PostgreSQL 15 (fsync off), one Kafka broker and the load share its cores with the
 engine. Figures are medians; in brackets the runs' lowest and highest. Debezium's JVM is warm: a run beforehand does not count.
 
-- pgcdc `lz4`: schemas off, lz4, else defaults. `schemas`: schemas on, the producer as Kafka Connect has it by default. `lowlat`: schemas off, defaults
+- pgcdc `lz4`: schemas off, lz4, else defaults. `schemas`: schemas on, no compression, as a Debezium file without producer settings gives it. `connect`: the same with 16 kB batches and one request in flight, Connect's own defaults. `lowlat`: schemas off, defaults
 - Debezium `default`: its and Connect's defaults, schemas on. `tuned`: `max.batch.size=20480`, `max.queue.size=81290`, `poll.interval.ms=50`, producer `linger.ms=50`,
   `batch.size=512k`, `lz4`, schemas off. `lowlat`: `poll.interval.ms=10`, producer `linger.ms=0`, schemas off
 - Every engine's producer is idempotent and waits for all acknowledgements

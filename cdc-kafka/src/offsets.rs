@@ -139,7 +139,7 @@ fn connect(config: &KafkaConfig) -> Result<FutureProducer<Quiet>, Error> {
     client::reach(client, &reports, &config.bootstrap_servers, || {})?;
     let topic = config.offsets_topic.as_str();
     let admin = config.client(Role::Admin)?;
-    if topics::list(client)?.contains(topic) {
+    if topics::list(client)?.contains_key(topic) {
         return topics::refuse_deleting(&admin, topic).map(|()| producer);
     }
     let compact = [("cleanup.policy".to_owned(), "compact".to_owned())];

@@ -141,11 +141,18 @@ impl Producer {
         Ok(TopicId(self.topics.len() - 1))
     }
 
-    /// Hands a record over; librdkafka copies its bytes. Never blocks. `batch` comes back with the outcome.
+    /// Hands a record over; librdkafka copies its bytes. Never blocks. `batch` comes back with the outcome; `now_ms` is the
+    /// timestamp of a record that has none.
     ///
     /// # Errors
     /// librdkafka's code: the queue is full, the record is too large, the partition does not exist; nothing was taken then.
-    pub(crate) fn produce(&self, topic: TopicId, record: &Record<'_>, batch: u64) -> Result<(), Code> {
+    pub(crate) fn produce(
+        &self,
+        topic: TopicId,
+        record: &Record<'_>,
+        batch: u64,
+        now_ms: i64,
+    ) -> Result<(), Code> {
         let Some(handle) = self.topics.get(topic.0) else {
             return Err(Code::UnknownTopic);
         };
@@ -173,7 +180,7 @@ impl Producer {
             argument(
                 Type::RD_KAFKA_VTYPE_TIMESTAMP,
                 Value {
-                    i64_: record.head.timestamp_ms.unwrap_or(NOW),
+                    i64_: record.head.timestamp_ms.unwrap_or(now_ms),
                 },
             ),
             argument(Type::RD_KAFKA_VTYPE_HEADERS, Value { headers: headers.0 }),
@@ -203,8 +210,6 @@ use native::{rd_kafka_vtype_t as Type, rd_kafka_vu_s__bindgen_ty_1 as Value};
 
 /// The partitioner chooses.
 const UNASSIGNED: i32 = -1;
-/// The client's clock gives the timestamp.
-const NOW: i64 = 0;
 /// librdkafka copies key and value.
 const COPY: c_int = 2;
 

@@ -24,7 +24,7 @@ use worker::{Order, Worker};
 ///
 /// # Threads
 /// One thread owns the producer and makes every call that may block: topic creation, waiting for room, the end of the
-/// producer. `write` hands it the batch over a queue of one and gets emptied batches back. librdkafka reports
+/// producer. `write` hands it the batch over a short queue and gets emptied batches back. librdkafka reports
 /// acknowledgements on a thread of its own.
 ///
 /// # Towards transactions
@@ -44,6 +44,9 @@ pub struct KafkaSink {
     thread: Option<JoinHandle<()>>,
     gone: oneshot::Receiver<()>,
 }
+
+/// Batches that wait for the client's answer to the ones before: as many of the engine's as fill a produce request.
+const QUEUE: usize = 4;
 
 /// How a [`KafkaSink`] behaves besides its [`KafkaConfig`].
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,7 @@ impl KafkaSink {
     /// [`ErrorKind::Config`] for what is wrong in the configuration; [`ErrorKind::SinkUnavailable`], [`ErrorKind::Auth`]
     /// or [`ErrorKind::Tls`] if no broker can be reached within ten seconds, with the client's reason.
     pub async fn open(config: &KafkaConfig, options: SinkOptions) -> Result<Self, Error> {
-        let (orders, inbox) = mpsc::channel(1);
+        let (orders, inbox) = mpsc::channel(QUEUE);
         let (outbox, emptied) = mpsc::unbounded_channel();
         let (ready, opened) = oneshot::channel();
         let worker = Worker::prepare(config, options, inbox, outbox)?;

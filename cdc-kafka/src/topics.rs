@@ -1,6 +1,6 @@
 //! Topics: which exist, with which settings new ones are created, and the creation.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -135,8 +135,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     ))
 }
 
-/// Names of all topics of the cluster that this user may see.
-pub(crate) fn list<C: ClientContext>(client: &Client<C>) -> Result<HashSet<String>, Error> {
+/// All topics of the cluster that this user may see, with their numbers of partitions.
+pub(crate) fn list<C: ClientContext>(client: &Client<C>) -> Result<HashMap<String, u64>, Error> {
     let metadata = client
         .fetch_metadata(None, ASK)
         .map_err(|e| error::from_kafka(&e, "the topics of kafka cannot be listed"))?;
@@ -144,7 +144,9 @@ pub(crate) fn list<C: ClientContext>(client: &Client<C>) -> Result<HashSet<Strin
         t.error()
             .is_none_or(|e| Code::from(e) != Code::UnknownTopicOrPartition)
     });
-    Ok(alive.map(|t| t.name().to_owned()).collect())
+    Ok(alive
+        .map(|t| (t.name().to_owned(), t.partitions().len() as u64))
+        .collect())
 }
 
 /// Asks whether a topic could be created, without creating it.

@@ -269,11 +269,17 @@ impl Pipeline {
     /// One life: from the stored offset to a clean stop.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
         self.status.set_phase(Phase::Starting);
-        let begin = async {
+        let offset = async {
             let mut store = (self.offsets)().await?;
             let stored = store.load().await?;
-            let prepared = prepare::prepare(&self.source, &self.capture, stored).await?;
-            Ok::<_, Error>((store, prepared, (self.sink)().await?))
+            Ok((store, stored))
+        };
+        let begin = async {
+            let opened = prepare::open(&self.source, &self.capture);
+            // All at once: each spends its time waiting for another server.
+            let (opened, (store, stored), sink) = tokio::try_join!(opened, offset, (self.sink)())?;
+            let prepared = prepare::prepare(&self.source, opened, stored).await?;
+            Ok::<_, Error>((store, prepared, sink))
         };
         let (mut store, prepared, mut sink) = tokio::select! {
             () = stop.cancelled() => return Ok(()),

@@ -45,20 +45,52 @@ struct Slot {
     confirmed: Lsn,
 }
 
-/// Connects, checks, creates what may be created, and decides where to begin.
+/// The two connections of a run, and what is asked of them first.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    sql: Session,
+    replication: Session,
+    identity: SystemIdentity,
+    tables: Vec<Table>,
+}
+
+/// Connects, and asks what needs no stored offset: both connections at once, so that a start costs the longer of the two.
+pub(crate) async fn open(o: &SourceOptions, capture: &Capture) -> Result<Opened, Error> {
+    let catalog = async {
+        let mut sql = open_sql(o).await?;
+        if o.snapshot != SnapshotMode::InitialOnly {
+            check_wal_level(&mut sql).await?;
+        }
+        let tables = catalog::tables(&mut sql, capture).await?;
+        Ok::<_, Error>((sql, tables))
+    };
+    let stream = async {
+        let mut replication = Session::connect(&o.connect, Purpose::Replication, APPLICATION).await?;
+        let identity = replication.identify_system().await?;
+        Ok((replication, identity))
+    };
+    let ((sql, tables), (replication, identity)) = tokio::try_join!(catalog, stream)?;
+    Ok(Opened {
+        sql,
+        replication,
+        identity,
+        tables,
+    })
+}
+
+/// Checks, creates what may be created, and decides where to begin.
 pub(crate) async fn prepare(
     o: &SourceOptions,
-    capture: &Capture,
+    opened: Opened,
     stored: Option<StoredOffset>,
 ) -> Result<Prepared, Error> {
-    let mut sql = open_sql(o).await?;
+    let Opened {
+        mut sql,
+        mut replication,
+        identity,
+        tables,
+    } = opened;
     let streams = o.snapshot != SnapshotMode::InitialOnly;
-    if streams {
-        check_wal_level(&mut sql).await?;
-    }
-    let tables = catalog::tables(&mut sql, capture).await?;
-    let mut replication = Session::connect(&o.connect, Purpose::Replication, APPLICATION).await?;
-    let identity = replication.identify_system().await?;
     let lineage = lineage_of(o, &identity);
     let mut offset = match stored {
         Some(stored) => Some(same_lineage(stored, &lineage)?),

@@ -31,6 +31,10 @@ const SPARE_BATCHES: usize = 4;
 /// An idle barrier is stored when it lies this far ahead, or after [`BARRIER_INTERVAL`]: one WAL segment.
 const BARRIER_BYTES: u64 = 16 << 20;
 const BARRIER_INTERVAL: Duration = Duration::from_secs(10);
+/// The catalog is asked about a relation no sooner than this after the commit that brought it. What only the catalog knows
+/// (defaults, the key's order) has no position in the log; Debezium, which polls, reads it some milliseconds late, so a
+/// script that changes a default right after its rows gives the same schema here, not one that depends on a race.
+const CATALOG_DELAY: Duration = Duration::from_millis(10);
 /// Time for what is under way at a stop to become durable; after it the run ends as a crash would, which loses nothing.
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -137,10 +141,16 @@ impl Running<'_> {
 
     /// Compiles the plan of a relation that the stream has just described.
     async fn define(&mut self, relation: &Relation) -> Result<(), Error> {
+        let age_us = ((self.io.clock)() / 1000).saturating_sub(self.io.translator.commit_us());
+        let delay = CATALOG_DELAY.saturating_sub(Duration::from_micros(age_us.max(0).unsigned_abs()));
         let StreamLoop {
             describer, stream, ..
         } = &mut self.io;
-        let table = with_feedback(stream, describer.describe(relation)).await?;
+        let described = async {
+            tokio::time::sleep(delay).await;
+            describer.describe(relation).await
+        };
+        let table = with_feedback(stream, described).await?;
         let plan = self
             .io
             .translator

@@ -102,6 +102,11 @@ impl Translator {
         &self.rows.checkpoint
     }
 
+    /// Commit time of the transaction being delivered, else of the last one: microseconds since 1970-01-01 UTC.
+    pub(crate) fn commit_us(&self) -> i64 {
+        self.rows.context.commit_us
+    }
+
     /// Whether no transaction is open, so that an idle barrier may be acknowledged.
     pub(crate) fn is_between_transactions(&self) -> bool {
         !self.rows.open && self.replaying.is_none()

@@ -1,9 +1,9 @@
 //! The thread that owns the producer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cdc_core::{Batch, Error, ErrorKind, Record, Topic};
 use rdkafka::config::ClientConfig;
@@ -26,6 +26,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Arena bytes that an emptied batch keeps.
 const KEEP: usize = 4 << 20;
+
+/// Bytes handed to the client before it is waited for, for each partition that is written to: with one more of the
+/// engine's batches this is just below the size of a produce request (`batch.size`).
+///
+/// An idempotent client has one request per partition on the wire. It would take more records meanwhile, but then its
+/// thread does not sleep until the answer comes: it looks for room without pause, which costs more than the records do.
+const BURST: u64 = 650_000;
 
 /// Pointers to topics that are remembered before the memory starts afresh.
 const POINTERS: usize = 16_384;
@@ -124,6 +131,7 @@ impl Worker {
                 by_pointer: HashMap::default(),
                 by_name: HashMap::default(),
                 existing: None,
+                partitions: 0,
             }
             .run(self.orders, &self.emptied);
         }
@@ -155,8 +163,10 @@ struct Writing {
     /// The key is the address of the topic that the value holds on to.
     by_pointer: HashMap<usize, (Arc<Topic>, TopicId)>,
     by_name: HashMap<String, TopicId>,
-    /// Topics that the cluster had when it was last asked.
-    existing: Option<HashSet<String>>,
+    /// Topics that the cluster had when it was last asked, and their partitions.
+    existing: Option<HashMap<String, u64>>,
+    /// Partitions of the topics written to so far.
+    partitions: u64,
 }
 
 /// The window is closed: the failure has been told there.
@@ -164,16 +174,36 @@ struct Over;
 
 impl Writing {
     fn run(mut self, mut orders: mpsc::Receiver<Order>, emptied: &mpsc::UnboundedSender<Batch>) {
-        while let Some((n, mut batch)) = orders.blocking_recv() {
-            if self.write(n, &batch).is_err() {
+        while let Some(first) = orders.blocking_recv() {
+            if self.burst(first, &mut orders, emptied).is_err() {
                 break;
             }
-            batch.reset(KEEP);
-            // Without a listener the sink is gone, and the queue will say so.
-            let _ = emptied.send(batch);
         }
         drop(orders);
         self.end();
+    }
+
+    /// Waits until nothing is on its way, then hands over what has come meanwhile, as much as one round of requests takes.
+    fn burst(
+        &mut self,
+        first: Order,
+        orders: &mut mpsc::Receiver<Order>,
+        emptied: &mpsc::UnboundedSender<Batch>,
+    ) -> Result<(), Over> {
+        if self.context.window.in_flight() > 0 {
+            self.context.window.wait_below(0).map_err(|_| Over)?;
+        }
+        let (mut next, mut handed) = (Some(first), 0);
+        while let Some((n, mut batch)) = next {
+            self.write(n, &batch)?;
+            handed += batch.bytes_len() as u64;
+            batch.reset(KEEP);
+            // Without a listener the sink is gone, and the queue will say so.
+            let _ = emptied.send(batch);
+            let full = handed >= BURST.saturating_mul(self.partitions.max(1));
+            next = if full { None } else { orders.try_recv().ok() };
+        }
+        Ok(())
     }
 
     /// Gives up what was not sent, and lets what is on the wire settle, so that nothing arrives after this.
@@ -188,6 +218,7 @@ impl Writing {
     fn write(&mut self, n: u64, batch: &Batch) -> Result<(), Over> {
         let opened = Instant::now();
         self.context.window.open(n).map_err(|_| Over)?;
+        let now_ms = now_ms();
         let mut current: Option<(&Arc<Topic>, TopicId)> = None;
         for (i, record) in batch.records().enumerate() {
             let topic = &record.head.topic;
@@ -199,7 +230,7 @@ impl Writing {
                     id
                 }
             };
-            self.produce(n, id, &record)?;
+            self.produce(n, id, &record, now_ms)?;
         }
         let tally = Tally {
             opened,
@@ -210,7 +241,7 @@ impl Writing {
         Ok(())
     }
 
-    fn produce(&self, n: u64, topic: TopicId, record: &Record<'_>) -> Result<(), Over> {
+    fn produce(&self, n: u64, topic: TopicId, record: &Record<'_>, now_ms: i64) -> Result<(), Over> {
         let window = &self.context.window;
         let bytes = cost(record.key, record.value);
         let ahead = window.in_flight();
@@ -221,7 +252,7 @@ impl Writing {
         }
         loop {
             window.add(n, bytes);
-            let code = match self.producer.produce(topic, record, n) {
+            let code = match self.producer.produce(topic, record, n, now_ms) {
                 Ok(()) => return Ok(()),
                 Err(code) => code,
             };
@@ -269,6 +300,8 @@ impl Writing {
             None => {
                 self.make_sure_topics_exist(batch, from)?;
                 let id = self.producer.topic(&topic.name)?;
+                let partitions = self.existing.as_ref().and_then(|e| e.get(&topic.name));
+                self.partitions += partitions.copied().unwrap_or(1);
                 self.by_name.insert(topic.name.clone(), id);
                 id
             }
@@ -299,11 +332,11 @@ impl Writing {
             Some(existing) => existing,
             None => topics::list(self.producer.client())?,
         };
-        if !self.settings.auto_create && listed_before && wanted.iter().any(|t| !existing.contains(*t)) {
+        if !self.settings.auto_create && listed_before && wanted.iter().any(|t| !existing.contains_key(*t)) {
             // Somebody may have created it since.
             existing = topics::list(self.producer.client())?;
         }
-        wanted.retain(|t| !existing.contains(*t));
+        wanted.retain(|t| !existing.contains_key(*t));
         if let Some(first) = wanted.first() {
             if !self.settings.auto_create {
                 return Err(topics::missing(first));
@@ -311,9 +344,17 @@ impl Writing {
             let new: Vec<_> = wanted.iter().map(|t| (*t, self.settings.of(t))).collect();
             let created = topics::create(&self.admin, &new)?;
             self.context.window.metrics.topics_created.increment(created);
-            existing.extend(wanted.iter().map(|t| (*t).to_owned()));
+            // How many partitions the broker's default gives is not told; one is the safe side.
+            let partitions = |t| u64::try_from(self.settings.of(t).partitions).unwrap_or(1);
+            existing.extend(wanted.iter().map(|t| ((*t).to_owned(), partitions(t))));
         }
         self.existing = Some(existing);
         Ok(())
     }
+}
+
+/// Timestamp for records that have none of their own: as a producer's clock would give, but read once a batch.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
