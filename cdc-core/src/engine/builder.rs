@@ -323,7 +323,7 @@ impl Pipeline {
             describer,
             sink: sink.as_mut(),
             tracker,
-            offsets: OffsetWriter::start(store, lineage),
+            offsets: OffsetWriter::start(store, lineage, Arc::clone(&self.status)),
             heartbeat: self.source.heartbeat.clone(),
             status: &self.status,
             meters: &self.meters,

@@ -84,8 +84,7 @@ pub(crate) async fn prepare(
         slot::check(o, s, &lineage)?;
     }
     if let Some(stored) = &stored {
-        let confirmed = slot.as_ref().map(|s| s.confirmed);
-        lineage::check_branch(&mut replication, stored, &identity, confirmed).await?;
+        lineage::check_branch(&mut replication, stored, &identity).await?;
     }
     let mut offset = stored.map(|s| s.checkpoint);
     if let Some(gap) = slot::gap(o, offset.as_ref(), slot.as_ref()) {

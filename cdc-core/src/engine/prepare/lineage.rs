@@ -34,13 +34,10 @@ pub(super) fn check(stored: &StoredOffset, now: &Lineage) -> Result<(), Error> {
 
 /// Refuses an offset on a branch of history that this server does not have: after a failover to a standby that had not
 /// received everything, or a restore to an earlier time. The server itself would skip up to the offset and never say so.
-///
-/// `confirmed` is what this server's slot knows to be delivered: a position after the branch can only come from this server.
 pub(super) async fn check_branch(
     replication: &mut Session,
     stored: &StoredOffset,
     identity: &SystemIdentity,
-    confirmed: Option<Lsn>,
 ) -> Result<(), Error> {
     let (was, resume) = (stored.lineage.timeline, stored.checkpoint.resume_lsn);
     if was < identity.timeline {
@@ -51,7 +48,7 @@ pub(super) async fn check_branch(
                 identity.timeline
             )));
         };
-        if resume > end && confirmed.is_none_or(|c| c <= end) {
+        if resume > end {
             return Err(foreign(format!(
                 "changes up to {resume} were delivered from timeline {was}, but this server left it at {end}: it was promoted before it had received them"
             )));
