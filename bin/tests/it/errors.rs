@@ -78,7 +78,7 @@ impl Database {
         };
         db.remove();
         db.sql("postgres", &format!("CREATE DATABASE {name}"));
-        db.sql(name, "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE bare (v text)");
+        db.sql(name, "CREATE TABLE public.t (id int PRIMARY KEY); CREATE TABLE public.bare (v text)");
         db
     }
 
@@ -273,11 +273,11 @@ fn missing_publication_on_every_version() {
 fn a_publication_dropped_under_way_on_every_version() {
     for server in all_servers() {
         let db = Database::new(&server, "said_droppub");
-        db.sql(&db.name, "CREATE PUBLICATION droppub FOR TABLE t");
+        db.sql(&db.name, "CREATE PUBLICATION droppub FOR TABLE public.t");
         let config = db.source(&format!("{ONLY_T}  publication: {{name: droppub, autocreate: disabled}}\n")) + TO_STDOUT;
         let mut run = Running::start("run", &config);
         run.says("streaming");
-        db.sql(&db.name, "DROP PUBLICATION droppub; INSERT INTO t VALUES (1)");
+        db.sql(&db.name, "DROP PUBLICATION droppub; INSERT INTO public.t VALUES (1)");
         let said = run.end();
         assert_eq!(said.code, Some(1), "{}", said.stderr);
         holds(&said.stderr, &["error: ", "publication", "create the publication"]);
