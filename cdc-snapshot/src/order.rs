@@ -115,10 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_ends_without_a_word_fails_the_snapshot() {
         let rows = || Piece::Rows(Batch::default());
-        assert_eq!(
-            outcome(vec![rows(), Piece::Done, Piece::Done], 2).await,
-            [Ok(0)]
-        );
+        assert_eq!(outcome(vec![rows(), Piece::Done, Piece::Done], 2).await, [Ok(0)]);
         assert_eq!(
             outcome(vec![Piece::Done, rows()], 2).await,
             [Ok(0), Err(ErrorKind::Io)]

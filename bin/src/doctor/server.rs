@@ -136,7 +136,8 @@ pub(super) async fn slot(sql: &mut Session, o: &SourceOptions, report: &mut Repo
         report.fail("slot", text, Some("choose another slot name".into()));
     } else if text(&row, 6) == "true" {
         let text = format!("\"{name}\" was created with two_phase, which is not supported");
-        let advice = "drop it with `pgcdc slot drop` and let the first run create it, or choose another slot name";
+        let advice =
+            "drop it with `pgcdc slot drop` and let the first run create it, or choose another slot name";
         report.fail("slot", text, Some(advice.into()));
     } else if text(&row, 3) == "lost" {
         let text = format!("\"{name}\" was invalidated: changes are missing");

@@ -180,7 +180,9 @@ pub fn offsets(
             let path = file.path.clone();
             Box::new(move || {
                 let (path, key) = (path.clone(), key.clone());
-                Box::pin(async move { Ok(Box::new(FileStore::open(path, key).await?) as Box<dyn OffsetStore>) })
+                Box::pin(
+                    async move { Ok(Box::new(FileStore::open(path, key).await?) as Box<dyn OffsetStore>) },
+                )
             })
         }
         OffsetsConfig::Postgres(table) => {

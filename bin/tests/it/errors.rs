@@ -13,7 +13,8 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// Connection text of the main server.
 fn main_server() -> String {
-    std::env::var("PGCDC_TEST_PG").expect("PGCDC_TEST_PG is not set: run the tests by `make test`, which sets it")
+    std::env::var("PGCDC_TEST_PG")
+        .expect("PGCDC_TEST_PG is not set: run the tests by `make test`, which sets it")
 }
 
 /// Connection texts of one server of each version.
@@ -55,7 +56,11 @@ impl Drop for OwnServer {
 
 /// A port that nobody listens on.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A database of one test, with a table and, if `slot` says so, a slot; all of one name.
@@ -78,7 +83,10 @@ impl Database {
         };
         db.remove();
         db.sql("postgres", &format!("CREATE DATABASE {name}"));
-        db.sql(name, "CREATE TABLE public.t (id int PRIMARY KEY); CREATE TABLE public.bare (v text)");
+        db.sql(
+            name,
+            "CREATE TABLE public.t (id int PRIMARY KEY); CREATE TABLE public.bare (v text)",
+        );
         db
     }
 
@@ -117,7 +125,10 @@ impl Database {
              SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{name}'"
         );
         self.sql("postgres", &drop_slot);
-        self.sql("postgres", &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        self.sql(
+            "postgres",
+            &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        );
     }
 
     /// The source section, with more lines of it.
@@ -203,8 +214,18 @@ impl Running {
             std::thread::sleep(Duration::from_millis(20));
         };
         let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut stdout)
+            .unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
         Said { code, stdout, stderr }
     }
 }
@@ -221,7 +242,13 @@ fn failure(config: &str) -> String {
 /// What doctor finds wrong about a subject, with its advice.
 fn diagnosis(config: &str, subject: &str, mark: &str) -> String {
     let said = Running::start("doctor", config).end();
-    assert_eq!(said.code == Some(0), mark != "FAILED", "{}{}", said.stdout, said.stderr);
+    assert_eq!(
+        said.code == Some(0),
+        mark != "FAILED",
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
     let mut lines = said.stdout.lines();
     let found = lines.find(|l| l.starts_with(mark) && l.contains(subject));
     let found = found.unwrap_or_else(|| panic!("nothing {mark} about {subject}:\n{}", said.stdout));
@@ -247,25 +274,47 @@ fn wrong_password_and_wal_level() {
     };
     let text = failure(&config("hunter2"));
     let where_ = format!("postgres@127.0.0.1:{}/postgres", own.1);
-    holds(&text, &["password authentication failed", &where_, "check the password"]);
+    holds(
+        &text,
+        &["password authentication failed", &where_, "check the password"],
+    );
     assert!(!text.contains("hunter2"), "{text}");
 
     let text = failure(&config("s3cret"));
-    holds(&text, &["wal_level is replica", "set wal_level = logical", "restart the server"]);
-    holds(&diagnosis(&config("s3cret"), "wal_level", "FAILED"), &["is replica", "ALTER SYSTEM SET wal_level"]);
+    holds(
+        &text,
+        &[
+            "wal_level is replica",
+            "set wal_level = logical",
+            "restart the server",
+        ],
+    );
+    holds(
+        &diagnosis(&config("s3cret"), "wal_level", "FAILED"),
+        &["is replica", "ALTER SYSTEM SET wal_level"],
+    );
 }
 
 #[test]
 fn missing_publication_on_every_version() {
     for server in all_servers() {
         let db = Database::new(&server, "said_nopub");
-        let config = db.source(&format!("{ONLY_T}  publication: {{name: nopub, autocreate: disabled}}\n")) + TO_STDOUT;
+        let config = db.source(&format!(
+            "{ONLY_T}  publication: {{name: nopub, autocreate: disabled}}\n"
+        )) + TO_STDOUT;
         let text = failure(&config);
         holds(
             &text,
-            &["publication \"nopub\" does not exist in database \"said_nopub\"", "create the publication", "pgcdc doctor"],
+            &[
+                "publication \"nopub\" does not exist in database \"said_nopub\"",
+                "create the publication",
+                "pgcdc doctor",
+            ],
         );
-        holds(&diagnosis(&config, "publication", "FAILED"), &["\"nopub\" does not exist", "CREATE PUBLICATION"]);
+        holds(
+            &diagnosis(&config, "publication", "FAILED"),
+            &["\"nopub\" does not exist", "CREATE PUBLICATION"],
+        );
     }
 }
 
@@ -274,13 +323,21 @@ fn a_publication_dropped_under_way_on_every_version() {
     for server in all_servers() {
         let db = Database::new(&server, "said_droppub");
         db.sql(&db.name, "CREATE PUBLICATION droppub FOR TABLE public.t");
-        let config = db.source(&format!("{ONLY_T}  publication: {{name: droppub, autocreate: disabled}}\n")) + TO_STDOUT;
+        let config = db.source(&format!(
+            "{ONLY_T}  publication: {{name: droppub, autocreate: disabled}}\n"
+        )) + TO_STDOUT;
         let mut run = Running::start("run", &config);
         run.says("streaming");
-        db.sql(&db.name, "DROP PUBLICATION droppub; INSERT INTO public.t VALUES (1)");
+        db.sql(
+            &db.name,
+            "DROP PUBLICATION droppub; INSERT INTO public.t VALUES (1)",
+        );
         let said = run.end();
         assert_eq!(said.code, Some(1), "{}", said.stderr);
-        holds(&said.stderr, &["error: ", "publication", "create the publication"]);
+        holds(
+            &said.stderr,
+            &["error: ", "publication", "create the publication"],
+        );
     }
 }
 
@@ -294,28 +351,53 @@ fn slot_in_use_and_slot_with_two_phase() {
     let text = failure(&config);
     holds(
         &text,
-        &["slot \"said_slot\" is in use by server process", "stop the other reader, or choose another slot name"],
+        &[
+            "slot \"said_slot\" is in use by server process",
+            "stop the other reader, or choose another slot name",
+        ],
     );
     drop(first);
 
     let db = Database::new(&main_server(), "said_two_phase");
     db.slot(true);
     let config = db.source(ONLY_T) + TO_STDOUT;
-    holds(&failure(&config), &["slot \"said_two_phase\" was created with two_phase", "drop the slot"]);
-    holds(&diagnosis(&config, "slot", "FAILED"), &["created with two_phase", "pgcdc slot drop"]);
+    holds(
+        &failure(&config),
+        &[
+            "slot \"said_two_phase\" was created with two_phase",
+            "drop the slot",
+        ],
+    );
+    holds(
+        &diagnosis(&config, "slot", "FAILED"),
+        &["created with two_phase", "pgcdc slot drop"],
+    );
 }
 
 #[test]
 fn table_without_replica_identity() {
     let db = Database::new(&main_server(), "said_identity");
-    let config = db.source("  tables: {include: ['public\\.bare']}\n  snapshot: {mode: no_data}\n") + TO_STDOUT;
+    let config =
+        db.source("  tables: {include: ['public\\.bare']}\n  snapshot: {mode: no_data}\n") + TO_STDOUT;
     holds(
         &diagnosis(&config, "replica identity", "warning"),
-        &["none on public.bare", "updates and deletes there fail", "REPLICA IDENTITY FULL"],
+        &[
+            "none on public.bare",
+            "updates and deletes there fail",
+            "REPLICA IDENTITY FULL",
+        ],
     );
     // The application is hurt, not the pipeline: it runs, and says so.
     let text = Running::start("run", &config).says("has no replica identity");
-    holds(&text, &["WARN", "public.bare", "the server refuses its updates and deletes", "REPLICA IDENTITY FULL"]);
+    holds(
+        &text,
+        &[
+            "WARN",
+            "public.bare",
+            "the server refuses its updates and deletes",
+            "REPLICA IDENTITY FULL",
+        ],
+    );
 }
 
 #[test]
@@ -323,12 +405,78 @@ fn broker_down() {
     let db = Database::new(&main_server(), "said_broker");
     let broker = format!("127.0.0.1:{}", free_port());
     let config = db.source(ONLY_T) + &format!("kafka: {{bootstrap_servers: '{broker}'}}\n");
-    holds(&failure(&config), &["kafka", &broker, "onnection refused", "start the downstream system"]);
-    holds(&diagnosis(&config, "kafka", "FAILED"), &[&broker, "onnection refused"]);
+    holds(
+        &failure(&config),
+        &[
+            "kafka",
+            &broker,
+            "onnection refused",
+            "start the downstream system",
+        ],
+    );
+    holds(
+        &diagnosis(&config, "kafka", "FAILED"),
+        &[&broker, "onnection refused"],
+    );
+}
+
+#[test]
+fn an_index_that_never_answers_does_not_hold_up_a_stop() {
+    let kafka =
+        std::env::var("PGCDC_TEST_KAFKA").expect("PGCDC_TEST_KAFKA is not set: run the tests by `make test`");
+    let topic = format!("said-stop-{}", std::process::id());
+    let mut batch = cdc_core::Batch::default();
+    batch.buf().extend_from_slice(b"{\"id\":1}");
+    batch.mark_key();
+    batch.buf().extend_from_slice(b"{\"id\":1}");
+    batch.mark_value();
+    batch.finish(cdc_core::RecordHead {
+        topic: std::sync::Arc::new(cdc_core::Topic { name: topic.clone() }),
+        partition: None,
+        timestamp_ms: None,
+        position: cdc_core::Position::default(),
+        version_lsn: cdc_core::Lsn::ZERO,
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let config = cdc_kafka::KafkaConfig::new(kafka.as_str());
+        let mut sink = cdc_kafka::KafkaSink::open(&config, cdc_kafka::SinkOptions::default())
+            .await
+            .unwrap();
+        cdc_core::seam::Sink::write(&mut sink, batch).await.unwrap();
+        sink.close().await.unwrap();
+    });
+    // It takes connections, and answers none.
+    let index = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = index.local_addr().unwrap();
+    let run = Running::start(
+        "run",
+        &format!(
+            "name: {topic}\nkafka: {{bootstrap_servers: '{kafka}'}}\nconsume: {{topics: ['{topic}']}}\n\
+             index: {{urls: ['http://{address}']}}\nlog: {{format: text}}\n"
+        ),
+    );
+    let (_request, _) = index.accept().unwrap();
+    let pid = run.child.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    let said = run.end();
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    holds(
+        &said.stderr,
+        &["error: the index did not finish in time at the stop"],
+    );
 }
 
 #[test]
 fn unknown_key() {
     let text = failure("source:\n  hots: db\n");
-    holds(&text, &["pgcdc.yaml:2:3", "source.hots", "unknown key `hots`", "did you mean `host`?"]);
+    holds(
+        &text,
+        &[
+            "pgcdc.yaml:2:3",
+            "source.hots",
+            "unknown key `hots`",
+            "did you mean `host`?",
+        ],
+    );
 }

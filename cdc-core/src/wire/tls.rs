@@ -57,11 +57,7 @@ pub(super) async fn handshake(
             } else {
                 ErrorKind::Tls
             };
-            Error::new(
-                kind,
-                format!("TLS handshake with server {host} failed ({mode})"),
-            )
-            .with_source(e)
+            Error::new(kind, format!("TLS handshake with server {host} failed ({mode})")).with_source(e)
         })?;
     let end_point = stream
         .get_ref()
@@ -103,7 +99,9 @@ fn verifier(o: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Se
         (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => Some(Check::Authority),
         _ => None,
     };
-    let authorities = check.map(|check| Authorities::new(check, o, provider)).transpose()?;
+    let authorities = check
+        .map(|check| Authorities::new(check, o, provider))
+        .transpose()?;
     Ok(Arc::new(Verifier {
         provider: Arc::clone(provider),
         authorities,
@@ -195,7 +193,12 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -204,11 +207,18 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -367,7 +377,8 @@ mod tests {
     #[test]
     fn an_authority_without_the_name_must_be_given() {
         let verify = |mode, roots| {
-            let mut o = super::super::options::ConnectOptions::with_defaults(Vec::new(), "u".into(), "d".into()).tls;
+            let mut o =
+                super::super::options::ConnectOptions::with_defaults(Vec::new(), "u".into(), "d".into()).tls;
             (o.mode, o.roots) = (mode, roots);
             verifier(&o, &Arc::new(rustls::crypto::ring::default_provider())).map(drop)
         };

@@ -145,7 +145,10 @@ async fn a_stop_does_not_wait_for_the_end_of_a_huge_transaction() {
     let (server, name) = (server::main(), "engine_stop");
     let mut s = prepare(&server, name).await;
     big_transaction(&mut s, name).await;
-    let (store, seen) = (MemoryStore::default(), Arc::new(Mutex::new(Vec::<Position>::new())));
+    let (store, seen) = (
+        MemoryStore::default(),
+        Arc::new(Mutex::new(Vec::<Position>::new())),
+    );
     for stops_at in [1, BIG] {
         let stop = CancellationToken::new();
         let (positions, done) = (Arc::clone(&seen), stop.clone());
@@ -201,7 +204,10 @@ async fn an_offset_ahead_of_the_server_is_refused() {
     let (store, _) = delivered(&server, name, Lsn(u64::MAX >> 1)).await;
     let error = refused(source(&server, name), &store).await;
     assert_eq!(error.kind(), ErrorKind::Gap);
-    assert!(error.to_string().contains("ahead of this server's WAL"), "{error}");
+    assert!(
+        error.to_string().contains("ahead of this server's WAL"),
+        "{error}"
+    );
     clean(&server, name, s).await;
 }
 
@@ -216,7 +222,16 @@ async fn an_offset_beyond_the_point_of_a_promotion_is_refused() {
     let (received, _) = delivered(&primary.trusting(), name, before).await;
     let end = Instant::now() + Duration::from_secs(20);
     let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{before}'");
-    while standby.trusting().sql(name).await.query(&replayed).await.unwrap().first() != Some("t") {
+    while standby
+        .trusting()
+        .sql(name)
+        .await
+        .query(&replayed)
+        .await
+        .unwrap()
+        .first()
+        != Some("t")
+    {
         assert!(Instant::now() < end, "the standby does not catch up");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -237,8 +252,14 @@ async fn an_offset_beyond_the_point_of_a_promotion_is_refused() {
         .unwrap();
     let error = refused(source(&server, name), &lost).await;
     assert_eq!(error.kind(), ErrorKind::Gap);
-    assert!(error.to_string().contains("before it had received them"), "{error}");
+    assert!(
+        error.to_string().contains("before it had received them"),
+        "{error}"
+    );
     // What both have is no reason to stop; that the slot is younger is.
     let error = refused(source(&server, name), &received).await;
-    assert!(error.to_string().contains("ahead of the stored offset"), "{error}");
+    assert!(
+        error.to_string().contains("ahead of the stored offset"),
+        "{error}"
+    );
 }

@@ -20,7 +20,8 @@ async fn a_secured_broker_takes_records_and_strangers_are_refused_at_once() {
             .with_property("sasl.password", password)
     };
     let certificate = broker.certificate();
-    let verified = |password: &str| unverified(password).with_property("ssl.ca.location", certificate.as_str());
+    let verified =
+        |password: &str| unverified(password).with_property("ssl.ca.location", certificate.as_str());
 
     // Records, and what the log-in is also needed for: topics, offsets, the look of doctor.
     let config = verified("secret");
@@ -40,7 +41,13 @@ async fn a_secured_broker_takes_records_and_strangers_are_refused_at_once() {
     store.save(&offset).await.unwrap();
     let loaded = store.load().await.unwrap().unwrap();
     assert_eq!(record::encode(&key, &loaded), record::encode(&key, &offset));
-    assert!(cdc_kafka::probe(&config).await.unwrap().cannot_create_topics.is_none());
+    assert!(
+        cdc_kafka::probe(&config)
+            .await
+            .unwrap()
+            .cannot_create_topics
+            .is_none()
+    );
 
     // A certificate that no trusted authority has issued is refused unless told otherwise, and so is a wrong password.
     for (config, kind, advice) in [
@@ -48,7 +55,9 @@ async fn a_secured_broker_takes_records_and_strangers_are_refused_at_once() {
         (verified("wr0ng"), ErrorKind::Auth, "sasl.username"),
     ] {
         let began = Instant::now();
-        let error = KafkaSink::open(&config, SinkOptions::default()).await.unwrap_err();
+        let error = KafkaSink::open(&config, SinkOptions::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(error.advice().contains(advice), "{}", error.advice());
         assert!(error.to_string().contains(&broker.secured()), "{error}");

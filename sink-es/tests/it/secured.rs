@@ -56,7 +56,10 @@ async fn a_secured_node_takes_documents_and_strangers_are_refused() {
     let authority = format!("{}/ca.crt", node.run(&["dir"]));
     let config = |more: Value| -> IndexConfig {
         let mut config = json!({"urls": [node.url]});
-        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         serde_json::from_value(config).unwrap()
     };
     let login = json!({"username": "elastic", "password": "secret"});
@@ -74,8 +77,16 @@ async fn a_secured_node_takes_documents_and_strangers_are_refused() {
     // No authority that is trusted by default has issued the certificate; a wrong password is no reason to try again.
     let wrong = json!({"username": "elastic", "password": "wr0ng"});
     for (config, kind, advice) in [
-        (config(json!({"auth": login})), ErrorKind::Tls, "index.tls.ca_file"),
-        (config(json!({"tls": tls, "auth": wrong})), ErrorKind::Auth, "auth"),
+        (
+            config(json!({"auth": login})),
+            ErrorKind::Tls,
+            "index.tls.ca_file",
+        ),
+        (
+            config(json!({"tls": tls, "auth": wrong})),
+            ErrorKind::Auth,
+            "auth",
+        ),
     ] {
         let began = Instant::now();
         for error in [

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_timelines_end_is_found_in_its_successors_history() {
-        let history = "1\t0/5000A28\tno recovery target specified\n\n# a comment\n2\t1/0\tbefore 2000-01-01\n";
+        let history =
+            "1\t0/5000A28\tno recovery target specified\n\n# a comment\n2\t1/0\tbefore 2000-01-01\n";
         assert_eq!(end_of(history, 1), Some(Lsn(0x500_0A28)));
         assert_eq!(end_of(history, 2), Some(Lsn(0x1_0000_0000)));
         assert_eq!(end_of(history, 3), None);
