@@ -428,7 +428,8 @@ fn an_index_that_never_answers_does_not_hold_up_a_stop() {
     let mut batch = cdc_core::Batch::default();
     batch.buf().extend_from_slice(b"{\"id\":1}");
     batch.mark_key();
-    batch.buf().extend_from_slice(b"{\"id\":1}");
+    let event = r#"{"before":null,"after":{"id":1},"source":{"sequence":"[\"80\",\"80\"]","lsn":80},"op":"c","ts_ms":1}"#;
+    batch.buf().extend_from_slice(event.as_bytes());
     batch.mark_value();
     batch.finish(cdc_core::RecordHead {
         topic: std::sync::Arc::new(cdc_core::Topic { name: topic.clone() }),
@@ -456,7 +457,12 @@ fn an_index_that_never_answers_does_not_hold_up_a_stop() {
              index: {{urls: ['http://{address}']}}\nlog: {{format: text}}\n"
         ),
     );
-    let (_request, _) = index.accept().unwrap();
+    index.set_nonblocking(true).unwrap();
+    let deadline = Instant::now() + SOON;
+    while index.accept().is_err() {
+        assert!(Instant::now() < deadline, "the index is not asked");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let pid = run.child.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     let said = run.end();
