@@ -36,7 +36,7 @@ async fn main() -> Result<(), Error> {
                     pipeline: "example".into(),
                     server: "example".into(),
                 };
-                Ok(Box::new(FileStore::open("pgcdc_example.offset", key)?) as Box<dyn OffsetStore>)
+                Ok(Box::new(FileStore::open("pgcdc_example.offset", key).await?) as Box<dyn OffsetStore>)
             })
         }))
         .for_each(|batch: &Batch| {

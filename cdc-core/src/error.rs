@@ -114,13 +114,27 @@ impl Error {
         self.sqlstate.as_ref().and_then(|c| std::str::from_utf8(c).ok())
     }
 
-    /// Maps the failure to the engine's reaction. Exhaustive on purpose: a new kind must choose.
+    /// Maps the failure to the engine's reaction.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         use ErrorKind as K;
+        match self.kind {
+            K::Io | K::ServerUnavailable | K::SlotBusy | K::SinkUnavailable => Remedy::RetryLater,
+            K::Protocol => Remedy::Bug,
+            _ => Remedy::Operator(self.advice()),
+        }
+    }
+
+    /// What a person can do about it. Exhaustive on purpose: a new kind must choose.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        use ErrorKind as K;
         let general = match self.kind {
-            K::Io | K::ServerUnavailable | K::SlotBusy | K::SinkUnavailable => return Remedy::RetryLater,
-            K::Protocol => return Remedy::Bug,
+            K::Io => "see the cause; if it is the network, check that the server runs and can be reached",
+            K::ServerUnavailable => "start the server, or check its address",
+            K::SlotBusy => "stop the other reader, or choose another slot name",
+            K::SinkUnavailable => "start the downstream system, or check its address",
+            K::Protocol => "this should not happen: please report it",
             K::SlotMissing | K::SlotLost | K::Gap => {
                 "changes may be missing: run `pgcdc doctor`, then re-create the slot and take a new snapshot"
             }
@@ -136,7 +150,7 @@ impl Error {
             K::Fenced => "stop one of the two instances",
             K::Offset => "check the offset store",
         };
-        Remedy::Operator(self.hint.unwrap_or(general))
+        self.hint.unwrap_or(general)
     }
 
     /// The whole story on one line: context and causes.

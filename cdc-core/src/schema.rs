@@ -60,6 +60,19 @@ pub struct Table {
     pub key: Vec<usize>,
 }
 
+impl Table {
+    /// Whether updates and deletes can say which row they mean. Without one the server refuses both while the table is
+    /// published.
+    #[must_use]
+    pub fn has_replica_identity(&self) -> bool {
+        match self.replica_identity {
+            ReplicaIdentity::Full => true,
+            ReplicaIdentity::Nothing => false,
+            ReplicaIdentity::Default | ReplicaIdentity::Index => self.columns.iter().any(|c| c.identity),
+        }
+    }
+}
+
 /// What kind of type it is (`pg_type.typtype`, `typelem`), with what is needed to read its values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TypeKind {

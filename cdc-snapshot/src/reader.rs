@@ -60,12 +60,14 @@ impl CopySnapshotter {
             stop: job.stop,
         });
         let (pieces, from_workers) = mpsc::channel(QUEUE);
+        let workers = sessions.len();
         for session in sessions {
             let writer = RowWriter::new(job.encoder.clone());
             tokio::spawn(work(Arc::clone(&shared), session, writer, pieces.clone()));
         }
+        drop(pieces);
         let (out, batches) = mpsc::channel(QUEUE);
-        tokio::spawn(forward(from_workers, RowWriter::new(job.encoder), out));
+        tokio::spawn(forward(from_workers, workers, RowWriter::new(job.encoder), out));
         Ok(batches)
     }
 

@@ -110,6 +110,8 @@ pub(crate) async fn work(
     loop {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);
         let Some(task) = shared.tasks.get(index) else {
+            // Nobody listens any more after a stop.
+            drop(out.send(Piece::Done).await);
             return;
         };
         if let Err(error) = read(&shared, index, task, &mut session, &mut writer, &out).await {

@@ -107,8 +107,14 @@ impl Client {
         };
         host.report(healthy, Instant::now());
         result.map_err(|e| {
-            let text = format!("no answer from {}", host.url.origin().ascii_serialization());
-            Error::new(ErrorKind::SinkUnavailable, text).with_source(e)
+            let at = host.url.origin().ascii_serialization();
+            if refused_by_tls(e.as_ref()) {
+                let error = Error::new(ErrorKind::Tls, format!("the certificate of {at} is refused"));
+                return error.with_source(e).with_hint(
+                    "set index.tls.ca_file to the authority's certificate, and check that the address names the host",
+                );
+            }
+            Error::new(ErrorKind::SinkUnavailable, format!("no answer from {at}")).with_source(e)
         })
     }
 
@@ -170,6 +176,25 @@ impl Host {
             health.until = now.checked_add(pause);
         }
     }
+}
+
+/// Whether TLS itself failed, and not the connection below it. The client library hides its error in several others.
+fn refused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An io error passes over the error that it holds when it is asked for its source.
+        let held = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match held {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {

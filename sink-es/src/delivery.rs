@@ -146,9 +146,10 @@ impl Delivery {
         self.telemetry.seconds.record(start.elapsed());
         let answer = match sent {
             Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
             Err(error) => {
                 self.telemetry.unavailable.increment(1);
-                tracing::debug!(error = %error.chain(), "bulk request failed");
+                tracing::warn!(error = %error.chain(), "bulk request failed");
                 return Ok(Attempt::Again);
             }
         };
@@ -308,6 +309,7 @@ impl Delivery {
                 Ok(a) if !matches!(a.status.as_u16(), 408 | 429 | 500..=599) => {
                     return Err(refused(&format!("the creation of index {}", route.index), &a));
                 }
+                Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
                 Ok(_) | Err(_) if self.ledger.failed() => return Ok(()),
                 Ok(_) | Err(_) => pauses.wait("an index cannot be created for the moment").await,
             }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use cdc_core::engine::{Pipeline, PublicationMode, SnapshotMode, SourceOptions};
 use cdc_core::envelope::Format;
 use cdc_core::filter::{Capture, Filters, NameFilter};
-use cdc_core::schema::{ReplicaIdentity, Table};
+use cdc_core::schema::Table;
 use cdc_core::sink::LineForm;
 use cdc_core::wire::{ConnectOptions, Purpose, Session, quote_ident, quote_literal};
 use cdc_core::{Error, catalog};
@@ -130,7 +130,7 @@ async fn publish(connect: &ConnectOptions, capture: &Capture, name: &str) -> any
         .await
         .map_err(run::explain)?;
     let tables = catalog::tables(&mut sql, capture).await.map_err(run::explain)?;
-    let (safe, unsafe_): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|t| can_identify(t));
+    let (safe, unsafe_): (Vec<&Table>, Vec<&Table>) = tables.iter().partition(|t| t.has_replica_identity());
     for t in unsafe_ {
         eprintln!(
             "left out {}.{}: it has no primary key and no replica identity",
@@ -154,14 +154,6 @@ async fn publish(connect: &ConnectOptions, capture: &Capture, name: &str) -> any
         "cannot make a publication for the time being: name an existing one with --publication, or connect as the owner of the tables",
     )?;
     Ok(())
-}
-
-fn can_identify(t: &Table) -> bool {
-    match t.replica_identity {
-        ReplicaIdentity::Full => true,
-        ReplicaIdentity::Nothing => false,
-        ReplicaIdentity::Default | ReplicaIdentity::Index => t.columns.iter().any(|c| c.identity),
-    }
 }
 
 async fn unpublish(connect: &ConnectOptions, name: &str) -> Result<(), Error> {

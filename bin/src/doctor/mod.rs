@@ -57,8 +57,5 @@ async fn examine_source(o: &SourceOptions, config: &Validated, report: &mut Repo
 }
 
 pub(crate) fn advice(error: &Error) -> Option<String> {
-    match error.remedy() {
-        cdc_core::Remedy::Operator(text) => Some(text.to_owned()),
-        _ => None,
-    }
+    Some(error.advice().to_owned())
 }

@@ -114,8 +114,9 @@ pub(super) async fn settings(sql: &mut Session, o: &SourceOptions, report: &mut 
 pub(super) async fn slot(sql: &mut Session, o: &SourceOptions, report: &mut Report) -> Result<(), Error> {
     let name = &o.slot.name;
     let query = format!(
-        "SELECT coalesce(plugin, ''), coalesce(database, ''), active, coalesce(wal_status, ''), coalesce(active_pid, 0), \
-         coalesce(confirmed_flush_lsn::text, '') FROM pg_catalog.pg_replication_slots WHERE slot_name = {}",
+        "SELECT coalesce(s.plugin, ''), coalesce(s.database, ''), s.active, coalesce(s.wal_status, ''), \
+         coalesce(s.active_pid, 0), coalesce(s.confirmed_flush_lsn::text, ''), pg_catalog.to_jsonb(s) ->> 'two_phase' \
+         FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = {}",
         quote_literal(name)
     );
     let Some(row) = sql.query(&query).await?.rows.into_iter().next() else {
@@ -133,6 +134,11 @@ pub(super) async fn slot(sql: &mut Session, o: &SourceOptions, report: &mut Repo
             text(&row, 1)
         );
         report.fail("slot", text, Some("choose another slot name".into()));
+    } else if text(&row, 6) == "true" {
+        let text = format!("\"{name}\" was created with two_phase, which is not supported");
+        let advice =
+            "drop it with `pgcdc slot drop` and let the first run create it, or choose another slot name";
+        report.fail("slot", text, Some(advice.into()));
     } else if text(&row, 3) == "lost" {
         let text = format!("\"{name}\" was invalidated: changes are missing");
         let advice = "run with snapshot mode when_needed: it makes a new slot and reads the tables again";

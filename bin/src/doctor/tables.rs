@@ -2,7 +2,7 @@
 
 use cdc_core::Error;
 use cdc_core::engine::{PublicationMode, SourceOptions};
-use cdc_core::schema::{ReplicaIdentity, Table};
+use cdc_core::schema::Table;
 use cdc_core::wire::{Session, quote_literal};
 
 use super::report::Report;
@@ -92,11 +92,7 @@ pub(super) async fn publication(
 pub(super) fn identities(tables: &[Table], report: &mut Report) {
     let bare: Vec<String> = tables
         .iter()
-        .filter(|t| match t.replica_identity {
-            ReplicaIdentity::Full => false,
-            ReplicaIdentity::Nothing => true,
-            ReplicaIdentity::Default | ReplicaIdentity::Index => !t.columns.iter().any(|c| c.identity),
-        })
+        .filter(|t| !t.has_replica_identity())
         .map(full_name)
         .collect();
     if bare.is_empty() {

@@ -1,6 +1,5 @@
 //! From the validated configuration to the parts of a pipeline.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,12 +148,7 @@ fn to_file(path: PathBuf) -> SinkFactory {
     Box::new(move || {
         let path = path.clone();
         Box::pin(async move {
-            let file = OpenOptions::new().create(true).append(true).open(&path);
-            let file = file.map_err(|e| {
-                let context = format!("output.path: cannot open {}", path.display());
-                Error::new(ErrorKind::SinkRejected, context).with_source(e)
-            })?;
-            let lines = Lines::start(file, LineForm::Record, |file| file.sync_data())?;
+            let lines = Lines::append(&path)?;
             Ok(Box::new(lines) as Box<dyn Sink>)
         })
     })
@@ -186,7 +180,9 @@ pub fn offsets(
             let path = file.path.clone();
             Box::new(move || {
                 let (path, key) = (path.clone(), key.clone());
-                Box::pin(async move { Ok(Box::new(FileStore::open(path, key)?) as Box<dyn OffsetStore>) })
+                Box::pin(
+                    async move { Ok(Box::new(FileStore::open(path, key).await?) as Box<dyn OffsetStore>) },
+                )
             })
         }
         OffsetsConfig::Postgres(table) => {

@@ -104,11 +104,5 @@ pub(crate) fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
 #[must_use]
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub fn explain(error: Error) -> anyhow::Error {
-    match error.remedy() {
-        cdc_core::Remedy::Operator(advice) => anyhow::anyhow!("{} ({advice})", error.chain()),
-        cdc_core::Remedy::RetryLater => anyhow::anyhow!("{}", error.chain()),
-        cdc_core::Remedy::Bug => {
-            anyhow::anyhow!("{} (this should not happen: please report it)", error.chain())
-        }
-    }
+    anyhow::anyhow!("{} ({})", error.chain(), error.advice())
 }

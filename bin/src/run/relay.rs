@@ -15,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 /// First and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
+/// Time for what is under way at a stop to be indexed; after it the stage ends as a crash would, which loses nothing.
+const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Live figures of the stage.
 #[derive(Debug, Default)]
 pub struct RelayStatus {
@@ -114,7 +117,12 @@ impl Relay {
                     let records = consumed.batch.len() as u64;
                     sent += 1;
                     open.push_back((sent, consumed.number));
-                    let back = sink.write(consumed.batch).await;
+                    // An index that takes nothing must not hold up a stop: what is not committed is read again.
+                    let back = tokio::select! {
+                        biased;
+                        back = sink.write(consumed.batch) => back,
+                        () = stop.cancelled() => break,
+                    };
                     if let Some(batch) = back.map_err(|e| sink.failure().unwrap_or(e))? {
                         source.recycle(batch);
                     }
@@ -125,7 +133,14 @@ impl Relay {
                 return Err(error);
             }
         }
-        sink.flush().await?;
+        let flushed = tokio::time::timeout(STOP_DEADLINE, sink.flush()).await;
+        let late = |_| {
+            Error::new(
+                ErrorKind::SinkUnavailable,
+                "the index did not finish in time at the stop",
+            )
+        };
+        flushed.map_err(late)??;
         commit(&mut source, &mut open, *durable.borrow_and_update());
         source.close().await;
         Ok(())

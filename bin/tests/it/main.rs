@@ -1,6 +1,11 @@
 //! Tests of the program from outside.
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
 
 mod config;
 mod docs;
+mod errors;
 mod import;

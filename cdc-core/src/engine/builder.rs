@@ -251,11 +251,12 @@ impl Pipeline {
             }
             failures += 1;
             if self.retry.limit.is_some_and(|limit| failures > limit) {
+                self.status.set_phase(Phase::Stopped);
                 return Err(error);
             }
             self.meters.restarts.increment(1);
             self.status.set_phase(Phase::Waiting);
-            tracing::warn!(error = %error.chain(), wait_ms = wait.as_millis(), "pipeline failed, starting again");
+            tracing::warn!(error = %error.chain(), advice = error.advice(), wait_ms = wait.as_millis(), "pipeline failed, starting again");
             tokio::select! {
                 () = stop.cancelled() => {
                     self.status.set_phase(Phase::Stopped);
@@ -328,7 +329,7 @@ impl Pipeline {
             describer,
             sink: sink.as_mut(),
             tracker,
-            offsets: OffsetWriter::start(store, lineage),
+            offsets: OffsetWriter::start(store, lineage, Arc::clone(&self.status)),
             heartbeat: self.source.heartbeat.clone(),
             status: &self.status,
             meters: &self.meters,
@@ -390,21 +391,26 @@ impl Pipeline {
         let mut batches = reader.begin(job).await?;
         drop(snapshot.exporter.take());
         let mut durable = sink.durable();
-        while let Some(batch) = batches.recv().await {
-            let mut batch = batch?;
-            batch.checkpoint = Checkpoint::default();
-            let (rows, records, bytes) = (batch.rows, batch.len() as u64, batch.bytes_len() as u64);
-            tracker.sent(bytes, Checkpoint::default());
-            sink.write(batch).await.map_err(|e| sink.failure().unwrap_or(e))?;
-            tracker.durable(*durable.borrow_and_update());
-            self.status.sent(rows, records, bytes);
-            self.status.snapshot_rows_add(rows);
-            self.meters.sent(rows, records, bytes);
+        let reading = async {
+            while let Some(batch) = batches.recv().await {
+                let mut batch = batch?;
+                batch.checkpoint = Checkpoint::default();
+                let (rows, records, bytes) = (batch.rows, batch.len() as u64, batch.bytes_len() as u64);
+                tracker.sent(bytes, Checkpoint::default());
+                sink.write(batch).await.map_err(|e| sink.failure().unwrap_or(e))?;
+                tracker.durable(*durable.borrow_and_update());
+                self.status.sent(rows, records, bytes);
+                self.status.snapshot_rows_add(rows);
+                self.meters.sent(rows, records, bytes);
+            }
+            sink.flush().await
+        };
+        // A stop does not wait for a sink that is stuck: what has been read is read again anyway.
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(false),
+            done = reading => done?,
         }
-        if stop.is_cancelled() {
-            return Ok(false);
-        }
-        sink.flush().await?;
         tracker.durable(*durable.borrow_and_update());
         // These checkpoints say nothing: what holds now is stored by the caller.
         let _ = tracker.take_settled();

@@ -47,7 +47,8 @@ async fn look(
     let query = format!(
         "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
                 ELSE pg_catalog.pg_current_wal_lsn() END, s.wal_status, s.safe_wal_size, \
-         (SELECT p.oid FROM pg_catalog.pg_publication p WHERE p.pubname = {}) \
+         (SELECT p.oid FROM pg_catalog.pg_publication p WHERE p.pubname = {}), \
+         CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END \
          FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = {}",
         quote_literal(&o.publication.name),
         quote_literal(&o.slot.name)
@@ -66,6 +67,11 @@ async fn look(
         meters
             .lag
             .set(number(at.0.saturating_sub(status.confirmed_lsn().0)));
+    }
+    // The first eight digits. A standby that was promoted goes on streaming, on a new timeline.
+    let timeline = text(4).and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok());
+    if let Some(timeline) = timeline {
+        status.timeline_is(timeline);
     }
     if text(1) == Some("lost") {
         return Err(Error::new(

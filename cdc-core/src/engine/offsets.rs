@@ -1,10 +1,12 @@
 //! Stores checkpoints beside the stream, so that a slow store never holds up rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::status::Status;
 use crate::seam::{Lineage, OffsetStore, StoredOffset};
 use crate::{Checkpoint, Error, ErrorKind, Lsn};
 
@@ -30,10 +32,11 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl OffsetWriter {
     /// Starts the task that owns `store`.
-    pub(crate) fn start(store: Box<dyn OffsetStore>, lineage: Lineage) -> Self {
+    pub(crate) fn start(store: Box<dyn OffsetStore>, lineage: Lineage, status: Arc<Status>) -> Self {
         let (submit, wanted) = watch::channel(None);
         let (done, saved) = watch::channel(Lsn::ZERO);
-        let task = tokio::spawn(write(store, lineage.clone(), wanted, done));
+        status.timeline_is(lineage.timeline);
+        let task = tokio::spawn(write(store, lineage.clone(), status, wanted, done));
         Self {
             lineage,
             submit,
@@ -72,6 +75,7 @@ impl OffsetWriter {
 async fn write(
     mut store: Box<dyn OffsetStore>,
     lineage: Lineage,
+    status: Arc<Status>,
     mut wanted: watch::Receiver<Option<Checkpoint>>,
     done: watch::Sender<Lsn>,
 ) -> (Box<dyn OffsetStore>, Result<(), Error>) {
@@ -81,7 +85,10 @@ async fn write(
         let Some(checkpoint) = next else { continue };
         let resume = checkpoint.resume_lsn;
         let offset = StoredOffset {
-            lineage: lineage.clone(),
+            lineage: Lineage {
+                timeline: status.timeline(),
+                ..lineage.clone()
+            },
             checkpoint,
         };
         if let Err(error) = store.save(&offset).await {

@@ -1,6 +1,6 @@
 //! What a pipeline tells about itself while it runs, for `/status`, `/metrics`, probes and progress bars.
 
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Lsn;
@@ -49,6 +49,7 @@ pub struct Status {
     commit_us: AtomicI64,
     turned_ms: AtomicI64,
     restarts: AtomicU64,
+    timeline: AtomicU32,
     snapshot_rows: AtomicU64,
     snapshot_rows_expected: AtomicU64,
     snapshot_tables: AtomicU64,
@@ -133,6 +134,12 @@ impl Status {
         self.restarts.load(Ordering::Relaxed)
     }
 
+    /// The server's timeline: that of the start, or a later one once a standby was promoted under way.
+    #[must_use]
+    pub fn timeline(&self) -> u32 {
+        self.timeline.load(Ordering::Relaxed)
+    }
+
     /// Snapshot: rows read, rows expected (the planner's estimate), tables, tables done.
     #[must_use]
     pub fn snapshot(&self) -> (u64, u64, u64, u64) {
@@ -184,6 +191,10 @@ impl Status {
         self.confirmed.fetch_max(confirmed.0, Ordering::Relaxed);
         self.in_flight.store(in_flight, Ordering::Relaxed);
         self.commit_us.fetch_max(commit_us, Ordering::Relaxed);
+    }
+
+    pub(crate) fn timeline_is(&self, timeline: u32) {
+        self.timeline.store(timeline, Ordering::Relaxed);
     }
 
     pub(crate) fn server_at(&self, lsn: Lsn) {

@@ -134,6 +134,10 @@ impl Running<'_> {
             if self.batch.bytes_len() >= BATCH_BYTES {
                 self.send().await?;
                 self.settle()?;
+                // A stop must not wait for the end of a huge transaction; what is left of it comes again.
+                if self.io.stop.is_cancelled() {
+                    return Ok(());
+                }
                 self.io.translator.set_now((self.io.clock)());
             }
         }
@@ -342,7 +346,8 @@ impl Running<'_> {
     }
 }
 
-/// Awaits `work` while the feedback timer of the stream goes on.
+/// Awaits `work` while the feedback timer of the stream goes on. The timer comes first: a sink that never makes us wait
+/// would otherwise keep it from being looked at all through the delivery of a huge transaction.
 async fn with_feedback<T>(
     stream: &mut ReplicationStream,
     work: impl Future<Output = Result<T, Error>>,
@@ -350,11 +355,11 @@ async fn with_feedback<T>(
     tokio::pin!(work);
     tokio::select! {
         biased;
-        done = &mut work => done,
         lost = stream.idle() => match lost {
             Err(error) => Err(error),
             Ok(()) => work.await,
         },
+        done = &mut work => done,
     }
 }
 

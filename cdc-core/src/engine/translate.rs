@@ -222,19 +222,9 @@ impl Rows {
         c.position = Position { commit_lsn, seq: 0 };
         c.lsn = if lsn.is_zero() { commit_lsn } else { lsn };
         self.checkpoint.xid = Some(xid);
-        let Self {
-            encoder,
-            context,
-            scratch,
-            delivered,
-            ..
-        } = self;
-        if context.position > *delivered {
-            encoder.begin(context, out)
-        } else {
-            scratch.reset(SCRATCH_BYTES);
-            encoder.begin(context, scratch)
-        }
+        let fresh = self.context.position > self.delivered;
+        let pen = self.pen(fresh, out);
+        pen.encoder.begin(pen.context, pen.out)
     }
 
     fn commit(
@@ -251,21 +241,11 @@ impl Rows {
         self.open = false;
         self.context.lsn = end_lsn;
         self.context.position.seq += 1;
-        let Self {
-            encoder,
-            context,
-            scratch,
-            delivered,
-            ..
-        } = self;
-        if context.position > *delivered {
-            encoder.commit(context, out)?;
-        } else {
-            scratch.reset(SCRATCH_BYTES);
-            encoder.commit(context, scratch)?;
-        }
-        context.last_commit_lsn = Some(end_lsn);
-        context.version_lsn = end_lsn;
+        let fresh = self.context.position > self.delivered;
+        let pen = self.pen(fresh, out);
+        pen.encoder.commit(pen.context, pen.out)?;
+        self.context.last_commit_lsn = Some(end_lsn);
+        self.context.version_lsn = end_lsn;
         self.checkpoint.position = self.context.position.max(self.delivered);
         self.checkpoint.resume_lsn = self.checkpoint.resume_lsn.max(end_lsn);
         self.checkpoint.last_commit_lsn = end_lsn;
@@ -282,7 +262,6 @@ impl Rows {
         self.context.position.seq += 1;
         out.rows += 1;
         if self.context.position <= self.delivered {
-            self.scratch.reset(SCRATCH_BYTES);
             return Ok(false);
         }
         self.checkpoint.position = self.context.position;
@@ -290,26 +269,52 @@ impl Rows {
         Ok(true)
     }
 
-    fn insert(&mut self, lsn: Lsn, relation: Oid, new: &Tuple<'_>, out: &mut Batch) -> Result<(), Error> {
+    /// Counts a row of `relation`, and gives what is needed to write it; none if it is not captured.
+    #[inline]
+    fn row<'a>(
+        &'a mut self,
+        lsn: Lsn,
+        relation: Oid,
+        out: &'a mut Batch,
+    ) -> Result<Option<(&'a RelationPlan, Pen<'a>)>, Error> {
         let fresh = self.next_row(lsn, out)?;
-        let Self {
-            encoder,
-            plans,
-            context,
-            scratch,
-            new: refs,
-            ..
-        } = self;
-        let Some(plan) = plan(plans, relation)? else {
+        match self.plans.get(&relation) {
+            Some(Some(plan)) => {
+                let pen = Pen::new(
+                    &mut self.encoder,
+                    &self.context,
+                    &mut self.scratch,
+                    (&mut self.new, &mut self.old),
+                    fresh,
+                    out,
+                );
+                Ok(Some((plan, pen)))
+            }
+            Some(None) => Ok(None),
+            None => Err(Error::new(
+                ErrorKind::Protocol,
+                format!("row of relation {relation}, which was never described"),
+            )),
+        }
+    }
+
+    fn pen<'a>(&'a mut self, fresh: bool, out: &'a mut Batch) -> Pen<'a> {
+        Pen::new(
+            &mut self.encoder,
+            &self.context,
+            &mut self.scratch,
+            (&mut self.new, &mut self.old),
+            fresh,
+            out,
+        )
+    }
+
+    fn insert(&mut self, lsn: Lsn, relation: Oid, new: &Tuple<'_>, out: &mut Batch) -> Result<(), Error> {
+        let Some((plan, pen)) = self.row(lsn, relation, out)? else {
             return Ok(());
         };
-        let row = new.read(refs)?;
-        encoder.row(
-            plan,
-            RowOp::Insert(row),
-            context,
-            if fresh { out } else { scratch },
-        )
+        let new = new.read(pen.new)?;
+        pen.encoder.row(plan, RowOp::Insert(new), pen.context, pen.out)
     }
 
     fn update(
@@ -320,68 +325,27 @@ impl Rows {
         new: &Tuple<'_>,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        let fresh = self.next_row(lsn, out)?;
-        let Self {
-            encoder,
-            plans,
-            context,
-            scratch,
-            new: refs,
-            old: old_refs,
-            ..
-        } = self;
-        let Some(plan) = plan(plans, relation)? else {
+        let Some((plan, pen)) = self.row(lsn, relation, out)? else {
             return Ok(());
         };
-        let new = new.read(refs)?;
-        let old = old.map(|tuple| old_row(tuple, old_refs)).transpose()?;
-        encoder.row(
-            plan,
-            RowOp::Update { old, new },
-            context,
-            if fresh { out } else { scratch },
-        )
+        let new = new.read(pen.new)?;
+        let old = old.map(|tuple| old_row(tuple, pen.old)).transpose()?;
+        pen.encoder
+            .row(plan, RowOp::Update { old, new }, pen.context, pen.out)
     }
 
     fn delete(&mut self, lsn: Lsn, relation: Oid, old: &OldTuple<'_>, out: &mut Batch) -> Result<(), Error> {
-        let fresh = self.next_row(lsn, out)?;
-        let Self {
-            encoder,
-            plans,
-            context,
-            scratch,
-            old: refs,
-            ..
-        } = self;
-        let Some(plan) = plan(plans, relation)? else {
+        let Some((plan, pen)) = self.row(lsn, relation, out)? else {
             return Ok(());
         };
-        let old = old_row(old, refs)?;
-        encoder.row(
-            plan,
-            RowOp::Delete(old),
-            context,
-            if fresh { out } else { scratch },
-        )
+        let old = old_row(old, pen.old)?;
+        pen.encoder.row(plan, RowOp::Delete(old), pen.context, pen.out)
     }
 
     fn truncate(&mut self, lsn: Lsn, relations: Oids<'_>, out: &mut Batch) -> Result<(), Error> {
         for relation in relations {
-            let fresh = self.next_row(lsn, out)?;
-            let Self {
-                encoder,
-                plans,
-                context,
-                scratch,
-                ..
-            } = self;
-            if let Some(plan) = plan(plans, relation)? {
-                encoder.row(
-                    plan,
-                    RowOp::Truncate,
-                    context,
-                    if fresh { &mut *out } else { scratch },
-                )?;
+            if let Some((plan, pen)) = self.row(lsn, relation, out)? {
+                pen.encoder.row(plan, RowOp::Truncate, pen.context, pen.out)?;
             }
         }
         Ok(())
@@ -397,13 +361,8 @@ impl Rows {
     ) -> Result<(), Error> {
         if transactional {
             let fresh = self.next_row(lsn, out)?;
-            let Self {
-                encoder,
-                context,
-                scratch,
-                ..
-            } = self;
-            return encoder.message(prefix, content, true, context, if fresh { out } else { scratch });
+            let pen = self.pen(fresh, out);
+            return pen.encoder.message(prefix, content, true, pen.context, pen.out);
         }
         // It stands alone between transactions, wherever the WAL has it, and has a position of its own there.
         let position = Position {
@@ -433,13 +392,39 @@ impl Rows {
 /// Enough for one ordinary row; a larger one is given back.
 const SCRATCH_BYTES: usize = 64 << 10;
 
-fn plan(plans: &HashMap<Oid, Option<Arc<RelationPlan>>>, oid: Oid) -> Result<Option<&RelationPlan>, Error> {
-    match plans.get(&oid) {
-        Some(plan) => Ok(plan.as_deref()),
-        None => Err(Error::new(
-            ErrorKind::Protocol,
-            format!("row of relation {oid}, which was never described"),
-        )),
+/// What writing one record takes.
+struct Pen<'a> {
+    encoder: &'a mut Encoder,
+    context: &'a EventContext,
+    /// Where the record goes: the batch, or nowhere if it was delivered before.
+    out: &'a mut Batch,
+    new: &'a mut Vec<ColumnRef>,
+    old: &'a mut Vec<ColumnRef>,
+}
+
+impl<'a> Pen<'a> {
+    #[inline]
+    fn new(
+        encoder: &'a mut Encoder,
+        context: &'a EventContext,
+        scratch: &'a mut Batch,
+        (new, old): (&'a mut Vec<ColumnRef>, &'a mut Vec<ColumnRef>),
+        fresh: bool,
+        out: &'a mut Batch,
+    ) -> Self {
+        let out = if fresh {
+            out
+        } else {
+            scratch.reset(SCRATCH_BYTES);
+            scratch
+        };
+        Self {
+            encoder,
+            context,
+            out,
+            new,
+            old,
+        }
     }
 }
 

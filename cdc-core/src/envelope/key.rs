@@ -34,10 +34,7 @@ impl KeyPlan {
         f: &Failures,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        out.extend_from_slice(&self.wrapper.open);
-        self.payload(image, table, f, out)?;
-        out.extend_from_slice(self.wrapper.close);
-        Ok(())
+        self.wrapped(&self.wrapper, image, table, f, out)
     }
 
     /// Appends the key as a header value has it.
@@ -48,13 +45,18 @@ impl KeyPlan {
         f: &Failures,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        out.extend_from_slice(&self.header.open);
-        self.payload(image, table, f, out)?;
-        out.extend_from_slice(self.header.close);
-        Ok(())
+        self.wrapped(&self.header, image, table, f, out)
     }
 
-    fn payload(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn wrapped(
+        &self,
+        wrapper: &Wrapper,
+        image: Image<'_>,
+        table: &str,
+        f: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        out.extend_from_slice(&wrapper.open);
         if self.columns.is_empty() {
             out.push(b'{');
         }
@@ -62,6 +64,7 @@ impl KeyPlan {
             column.write(image, table, f, out)?;
         }
         out.extend_from_slice(&self.tail);
+        out.extend_from_slice(wrapper.close);
         Ok(())
     }
 

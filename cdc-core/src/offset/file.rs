@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::record;
 use crate::seam::{BoxFuture, OffsetStore, PipelineKey, StoredOffset};
@@ -20,29 +21,40 @@ pub struct FileStore {
     _lock: File,
 }
 
+/// How long the last save of a store that was given up may take.
+const LAST_SAVE: Duration = Duration::from_secs(3);
+
 impl FileStore {
-    /// Opens the store; the file need not exist, its directory must.
+    /// Opens the store; the file need not exist, its directory must. Waits a moment for a store of this process that
+    /// has been given up and is still at its last save.
     ///
     /// # Errors
     /// Kind `Fenced` if another process has it open, `Offset` if the directory cannot be written.
-    pub fn open(path: impl Into<PathBuf>, key: PipelineKey) -> Result<Self, Error> {
+    pub async fn open(path: impl Into<PathBuf>, key: PipelineKey) -> Result<Self, Error> {
         let path = path.into();
         let lock_path = beside(&path, "lock");
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(|e| failed("open", &lock_path, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path,
-                key,
-                _lock: lock,
-            }),
-            Err(fs::TryLockError::WouldBlock) => {
-                let context = format!("offset file {} is in use by another process", path.display());
-                Err(Error::new(ErrorKind::Fenced, context))
+        let deadline = Instant::now() + LAST_SAVE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(fs::TryLockError::WouldBlock) => {
+                    let context = format!("offset file {} is in use by another process", path.display());
+                    return Err(Error::new(ErrorKind::Fenced, context));
+                }
+                Err(fs::TryLockError::Error(e)) => return Err(failed("lock", &lock_path, e)),
             }
-            Err(fs::TryLockError::Error(e)) => Err(failed("lock", &lock_path, e)),
         }
+        Ok(Self {
+            path,
+            key,
+            _lock: lock,
+        })
     }
 }
 
@@ -125,7 +137,7 @@ mod tests {
     async fn keeps_the_last_offset_and_refuses_a_damaged_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("offset");
-        let mut store = FileStore::open(&path, key()).unwrap();
+        let mut store = FileStore::open(&path, key()).await.unwrap();
         assert_eq!(store.load().await.unwrap(), None);
         for lsn in [7, 9] {
             let checkpoint = Checkpoint {
@@ -142,7 +154,7 @@ mod tests {
         }
         assert_eq!(store.load().await.unwrap().unwrap().checkpoint.resume_lsn, Lsn(9));
         assert_eq!(
-            FileStore::open(&path, key()).unwrap_err().kind(),
+            FileStore::open(&path, key()).await.unwrap_err().kind(),
             ErrorKind::Fenced
         );
 
@@ -152,5 +164,18 @@ mod tests {
         assert_eq!(store.load().await.unwrap_err().kind(), ErrorKind::Offset);
         store.clear().await.unwrap();
         assert_eq!(store.load().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_being_given_up_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("offset");
+        let old = FileStore::open(&path, key()).await.unwrap();
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(old);
+        };
+        let (new, ()) = tokio::join!(FileStore::open(&path, key()), late);
+        new.unwrap();
     }
 }

@@ -3,7 +3,11 @@
 use super::record;
 use crate::seam::{BoxFuture, OffsetStore, PipelineKey, StoredOffset};
 use crate::wire::{ConnectOptions, Purpose, Session, quote_ident, quote_literal};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Remedy};
+
+/// A commit that is not flushed may be forgotten in a crash, while the slot remembers what was acknowledged after it.
+const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'local', false) \
+                       WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
 
 /// Keeps the offset in a row of a table, created if missing:
 /// `(pipeline text primary key, record text, updated_at timestamptz)`.
@@ -33,7 +37,11 @@ impl PostgresStore {
     async fn query(&mut self, sql: &str) -> Result<Option<String>, Error> {
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => Session::connect(&self.connect, Purpose::Sql, "pgcdc offsets").await?,
+            None => {
+                let mut session = Session::connect(&self.connect, Purpose::Sql, "pgcdc offsets").await?;
+                session.query(DURABLE).await.map_err(|e| self.failed(e))?;
+                session
+            }
         };
         let rows = session.query(sql).await.map_err(|e| self.failed(e))?;
         self.session = Some(session);
@@ -46,10 +54,9 @@ impl PostgresStore {
     }
 
     fn failed(&self, e: Error) -> Error {
-        let kind = if e.kind() == ErrorKind::Io {
-            ErrorKind::Io
-        } else {
-            ErrorKind::Offset
+        let kind = match e.remedy() {
+            Remedy::RetryLater => e.kind(),
+            _ => ErrorKind::Offset,
         };
         Error::new(kind, format!("cannot use offset table {}", self.table)).with_source(e)
     }

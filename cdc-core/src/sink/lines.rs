@@ -1,6 +1,8 @@
 //! Records as lines of JSON, on standard output or in a file.
 
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, watch};
@@ -60,6 +62,23 @@ impl Lines {
         })
     }
 
+    /// A sink that adds records to a file, created if it is missing; each batch is synced. A line that a crash has cut
+    /// off goes first: it was not durable, so it comes again.
+    ///
+    /// # Errors
+    /// Kind `SinkRejected` if the file cannot be opened or mended, or the thread cannot be started.
+    pub fn append(path: &Path) -> Result<Self, Error> {
+        let unusable = |e: io::Error| {
+            let context = format!("cannot open the output file {}", path.display());
+            Error::new(ErrorKind::SinkRejected, context).with_source(e)
+        };
+        let mut options = OpenOptions::new();
+        let options = options.create(true).read(true).append(true);
+        let mut file = options.open(path).map_err(unusable)?;
+        drop_cut_line(&mut file).map_err(unusable)?;
+        Self::start(file, LineForm::Record, |file| file.sync_data())
+    }
+
     fn ended(&mut self) -> Error {
         self.queue = None;
         match self.thread.take().map(JoinHandle::join) {
@@ -71,6 +90,33 @@ impl Lines {
 
 fn failed(e: io::Error) -> Error {
     Error::new(ErrorKind::SinkRejected, "cannot write the output").with_source(e)
+}
+
+/// Shortens a plain file to the end of its last whole line; others (a pipe, a terminal) are left alone.
+fn drop_cut_line(file: &mut File) -> io::Result<()> {
+    /// Read at once, from the end on.
+    const STEP: u64 = 64 << 10;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    let (mut end, mut buffer) = (metadata.len(), Vec::new());
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        buffer.clear();
+        file.seek(SeekFrom::Start(start))?;
+        (&mut *file).take(end - start).read_to_end(&mut buffer)?;
+        if let Some(at) = memchr::memrchr(b'\n', &buffer) {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < metadata.len() {
+        file.set_len(end)?;
+        file.sync_data()?;
+    }
+    Ok(())
 }
 
 fn write_all<W: Write>(
@@ -168,4 +214,30 @@ fn write_record(record: &Record<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"value\":");
     out.extend_from_slice(record.value.unwrap_or(b"null"));
     out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_a_crash_has_cut_off_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.ndjson");
+        let long = "x".repeat(200_000);
+        for (left, kept) in [
+            (String::new(), String::new()),
+            ("{}\n".into(), "{}\n".into()),
+            ("{}\n{\"a\":".into(), "{}\n".into()),
+            (format!("{{}}\n{long}"), "{}\n".into()),
+            (long.clone(), String::new()),
+        ] {
+            std::fs::write(&path, &left).unwrap();
+            let mut lines = Lines::append(&path).unwrap();
+            lines.write(Batch::default()).await.unwrap();
+            lines.flush().await.unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), kept);
+        }
+        assert!(Lines::append(dir.path()).is_err());
+    }
 }

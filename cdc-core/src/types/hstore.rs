@@ -103,19 +103,24 @@ fn slice(text: &[u8], bounds: (usize, usize)) -> &[u8] {
     text.get(bounds.0..bounds.1).unwrap_or_default()
 }
 
-fn write_map(text: &[u8], entries: &[Entry], out: &mut Vec<u8>) {
-    out.push(b'{');
+/// Writes the entries between commas, each text by `write`.
+fn write_entries(text: &[u8], entries: &[Entry], out: &mut Vec<u8>, write: fn(&[u8], &mut Vec<u8>)) {
     for (i, entry) in entries.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write_plain(slice(text, entry.key), out);
+        write(slice(text, entry.key), out);
         out.push(b':');
         match entry.value {
-            Some(value) => write_plain(slice(text, value), out),
+            Some(value) => write(slice(text, value), out),
             None => out.extend_from_slice(b"null"),
         }
     }
+}
+
+fn write_map(text: &[u8], entries: &[Entry], out: &mut Vec<u8>) {
+    out.push(b'{');
+    write_entries(text, entries, out, write_plain);
     out.push(b'}');
 }
 
@@ -143,17 +148,7 @@ fn each_run(mut text: &[u8], mut f: impl FnMut(&[u8])) {
 
 fn write_json_in_string(text: &[u8], entries: &[Entry], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"{");
-    for (i, entry) in entries.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        write_twice(slice(text, entry.key), out);
-        out.push(b':');
-        match entry.value {
-            Some(value) => write_twice(slice(text, value), out),
-            None => out.extend_from_slice(b"null"),
-        }
-    }
+    write_entries(text, entries, out, write_twice);
     out.extend_from_slice(b"}\"");
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Login {
 
 /// Settings that decide how the server writes values as text, or whether it gives up on us. They are fixed for every
 /// connection so that neither `postgresql.conf` nor a role's or database's settings change what we read.
-const PINNED: [(&str, &str); 10] = [
+const PINNED: [(&str, &str); 11] = [
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
     ("extra_float_digits", "3"),
@@ -30,6 +30,8 @@ const PINNED: [(&str, &str); 10] = [
     ("timezone", "UTC"),
     ("lc_monetary", "C"),
     ("search_path", ""),
+    // From 18 on a warning is all that tells of a missing publication.
+    ("client_min_messages", "notice"),
     ("statement_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
     ("lock_timeout", "0"),
@@ -203,7 +205,7 @@ mod tests {
         begin(Purpose::Sql, &mut out);
         let sent = text(&out);
         assert!(sent.find("German").unwrap() < sent.find("datestyle=ISO").unwrap());
-        assert!(sent.contains("-c search_path= -c statement_timeout=0"));
+        assert!(sent.contains("-c search_path= -c client_min_messages=notice -c statement_timeout=0"));
     }
 
     #[test]

@@ -93,8 +93,8 @@ pub struct TlsOptions {
     pub mode: TlsMode,
     /// `sslnegotiation`.
     pub negotiation: TlsNegotiation,
-    /// `sslrootcert`, or `~/.postgresql/root.crt` if it exists. Without either, `verify-ca` and `verify-full` trust the
-    /// operating system's authorities.
+    /// `sslrootcert`, or `~/.postgresql/root.crt` if it exists. Without either, `verify-full` trusts the operating
+    /// system's authorities, and `verify-ca` is refused.
     pub roots: Option<RootCertificates>,
     /// `sslcert`, or `~/.postgresql/postgresql.crt` if it exists.
     pub certificate: Option<PathBuf>,

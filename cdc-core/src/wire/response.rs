@@ -95,6 +95,8 @@ fn kind_of(code: &[u8; 5], doing: Doing<'_>) -> ErrorKind {
         (b"57P01" | b"57P02" | b"57P03" | b"57P05" | b"53300" | b"53400" | b"53200" | b"53100", _) => {
             K::ServerUnavailable
         }
+        // A standby's replay came in between, or a deadlock: the same again may work.
+        (b"40001" | b"40P01", _) => K::ServerUnavailable,
         ([b'2', b'8', ..], _) => K::Auth,
         (b"42501", _) => K::Privilege,
         (b"3D000" | b"55000", Doing::Login(_)) => K::Config,
@@ -139,6 +141,9 @@ fn sentence(kind: ErrorKind, r: &Response, doing: Doing<'_>) -> String {
         (K::Publication, Doing::Stream(slot)) => {
             format!("the publication that slot {slot:?} streams is missing: {message} (SQLSTATE {code})")
         }
+        (K::ServerUnavailable, _) if code.starts_with("40") => {
+            format!("the server gave up on the query: {message} (SQLSTATE {code})")
+        }
         (K::ServerUnavailable, _) => format!("the server is not available: {message} (SQLSTATE {code})"),
         (_, Doing::CreateSlot(slot)) => {
             format!("cannot create replication slot {slot:?}: {message} (SQLSTATE {code})")
@@ -179,7 +184,7 @@ mod tests {
     #[test]
     fn kind_follows_sqlstate_and_situation() {
         use ErrorKind as K;
-        let table: [(&[u8; 5], Doing<'_>, K); 14] = [
+        let table: [(&[u8; 5], Doing<'_>, K); 15] = [
             (b"28P01", Doing::Login("u@h:1/d"), K::Auth),
             (b"28000", Doing::Login("u@h:1/d"), K::Auth),
             (b"3D000", Doing::Login("u@h:1/d"), K::Config),
@@ -192,6 +197,7 @@ mod tests {
             (b"58P01", Doing::Start("s"), K::SlotLost),
             (b"42704", Doing::Stream("s"), K::Publication),
             (b"57P01", Doing::Stream("s"), K::ServerUnavailable),
+            (b"40001", Doing::Query, K::ServerUnavailable),
             (b"42704", Doing::Query, K::Query),
             (b"42710", Doing::CreateSlot("s"), K::Query),
         ];

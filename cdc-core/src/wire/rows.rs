@@ -1,5 +1,8 @@
 //! The result of a query.
 
+use super::body::Body;
+use crate::Error;
+
 /// Rows as text, as the simple query protocol gives them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -33,5 +36,69 @@ impl Rows {
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+}
+
+/// Reads a RowDescription's names.
+pub(super) fn described(body: &[u8]) -> Result<Rows, Error> {
+    let mut body = Body::new("row description", body);
+    let count = body.u16("column count")?;
+    let mut rows = Rows::default();
+    for _ in 0..count {
+        rows.columns.push(body.text("column name")?.to_owned());
+        // Table, attribute number, type, size, modifier, format.
+        body.take(18, "column description")?;
+    }
+    Ok(rows)
+}
+
+/// Reads a DataRow.
+pub(super) fn row(body: &[u8]) -> Result<Vec<Option<String>>, Error> {
+    let mut body = Body::new("data row", body);
+    let count = body.u16("column count")?;
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let length = body.i32("value length")?;
+        values.push(match usize::try_from(length) {
+            Ok(length) => {
+                let bytes = body.take(length, "value")?;
+                let text = std::str::from_utf8(bytes).map_err(|_| body.wrong("value", "is not UTF-8"))?;
+                Some(text.to_owned())
+            }
+            Err(_) if length == -1 => None,
+            Err(_) => return Err(body.wrong("value length", "is negative")),
+        });
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn rows_with_nulls() {
+        let d = described(
+            b"\0\x02a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+        )
+        .unwrap();
+        assert_eq!(d.columns, ["a", "b"]);
+        let r = row(b"\0\x02\xff\xff\xff\xff\0\0\0\x01x").unwrap();
+        assert_eq!(r, [None, Some("x".to_owned())]);
+    }
+
+    #[test]
+    fn broken_rows_are_errors() {
+        for bad in [
+            &b""[..],
+            b"\0\x01",
+            b"\0\x01\0\0\0\x05x",
+            b"\0\x01\xff\xff\xff\xfe",
+            b"\0\x01\0\0\0\x01\xff",
+        ] {
+            assert_eq!(row(bad).unwrap_err().kind(), ErrorKind::Protocol);
+        }
+        assert!(described(b"\xff\xff").is_err());
     }
 }

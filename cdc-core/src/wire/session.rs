@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use postgres_protocol::message::frontend;
 
-use super::body::Body;
 use super::channel::Channel;
 use super::command::{self, CreateSlot, StartReplication, quote_literal};
 use super::copy::CopyOut;
@@ -13,7 +12,7 @@ use super::inbox::Message;
 use super::login::{parameter, version_number};
 use super::options::{ConnectOptions, Host, TargetSessionAttrs};
 use super::response::{Doing, Response};
-use super::rows::Rows;
+use super::rows::{Rows, described, row};
 use super::stream::ReplicationStream;
 use crate::{Error, ErrorKind, Lsn};
 
@@ -248,6 +247,17 @@ impl Session {
         })
     }
 
+    /// The history file of a timeline other than the first: a line for each timeline before it, with its number and the
+    /// position where it ended.
+    ///
+    /// # Errors
+    /// The server's refusal, or an answer of another shape.
+    pub async fn timeline_history(&mut self, timeline: u32) -> Result<String, Error> {
+        let rows = self.query(&format!("TIMELINE_HISTORY {timeline}")).await?;
+        let content = rows.value(0, "content").map(str::to_owned);
+        content.ok_or_else(|| no_column("TIMELINE_HISTORY", "content"))
+    }
+
     /// Creates a logical slot with `pgoutput`. An exported snapshot lives until this session's next command.
     ///
     /// # Errors
@@ -415,39 +425,6 @@ impl Session {
     }
 }
 
-/// Reads a RowDescription's names.
-fn described(body: &[u8]) -> Result<Rows, Error> {
-    let mut body = Body::new("row description", body);
-    let count = body.u16("column count")?;
-    let mut rows = Rows::default();
-    for _ in 0..count {
-        rows.columns.push(body.text("column name")?.to_owned());
-        // Table, attribute number, type, size, modifier, format.
-        body.take(18, "column description")?;
-    }
-    Ok(rows)
-}
-
-/// Reads a DataRow.
-fn row(body: &[u8]) -> Result<Vec<Option<String>>, Error> {
-    let mut body = Body::new("data row", body);
-    let count = body.u16("column count")?;
-    let mut values = Vec::new();
-    for _ in 0..count {
-        let length = body.i32("value length")?;
-        values.push(match usize::try_from(length) {
-            Ok(length) => {
-                let bytes = body.take(length, "value")?;
-                let text = std::str::from_utf8(bytes).map_err(|_| body.wrong("value", "is not UTF-8"))?;
-                Some(text.to_owned())
-            }
-            Err(_) if length == -1 => None,
-            Err(_) => return Err(body.wrong("value length", "is negative")),
-        });
-    }
-    Ok(values)
-}
-
 fn position(text: &str) -> Result<Lsn, Error> {
     text.parse()
         .map_err(|e| Error::new(ErrorKind::Protocol, "the server's answer holds no position").with_source(e))
@@ -469,34 +446,4 @@ pub(super) fn out_of_place(tag: u8, during: &str) -> Error {
         ErrorKind::Protocol,
         format!("message {:?} does not belong into {during}", char::from(tag)),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_with_nulls() {
-        let d = described(
-            b"\0\x02a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0b\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        )
-        .unwrap();
-        assert_eq!(d.columns, ["a", "b"]);
-        let r = row(b"\0\x02\xff\xff\xff\xff\0\0\0\x01x").unwrap();
-        assert_eq!(r, [None, Some("x".to_owned())]);
-    }
-
-    #[test]
-    fn broken_rows_are_errors() {
-        for bad in [
-            &b""[..],
-            b"\0\x01",
-            b"\0\x01\0\0\0\x05x",
-            b"\0\x01\xff\xff\xff\xfe",
-            b"\0\x01\0\0\0\x01\xff",
-        ] {
-            assert_eq!(row(bad).unwrap_err().kind(), ErrorKind::Protocol);
-        }
-        assert!(described(b"\xff\xff").is_err());
-    }
 }

@@ -49,7 +49,15 @@ pub(super) async fn handshake(
                 TlsMode::VerifyCa => "sslmode=verify-ca",
                 _ => "no check of the certificate asked for",
             };
-            tls(format!("TLS handshake with server {host} failed ({mode})")).with_source(e)
+            // A connection that broke meanwhile says nothing about certificates: a server that restarts does that. Where
+            // another attempt without TLS is allowed, it is made, as libpq does.
+            let broke = !e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+            let kind = if broke && o.mode >= TlsMode::Require {
+                ErrorKind::Io
+            } else {
+                ErrorKind::Tls
+            };
+            Error::new(kind, format!("TLS handshake with server {host} failed ({mode})")).with_source(e)
         })?;
     let end_point = stream
         .get_ref()
@@ -91,23 +99,13 @@ fn verifier(o: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn Se
         (TlsMode::VerifyCa, _) | (TlsMode::Require, Some(_)) => Some(Check::Authority),
         _ => None,
     };
-    let Some(check) = check else {
-        return Ok(Arc::new(Unverified(Arc::clone(provider))));
-    };
-    let roots = match &o.roots {
-        Some(RootCertificates::File(path)) => certificates(path, "sslrootcert")?,
-        Some(RootCertificates::System) | None => rustls_native_certs::load_native_certs().certs,
-    };
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots.iter().cloned());
-    if store.is_empty() {
-        return Err(tls("there is no root certificate to check the server's by")
-            .with_hint("give sslrootcert, or install the system's ca-certificates"));
-    }
-    let web = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
-        .build()
-        .map_err(|e| tls("the root certificates cannot be used").with_source(e))?;
-    Ok(Arc::new(Verified { web, check, roots }))
+    let authorities = check
+        .map(|check| Authorities::new(check, o, provider))
+        .transpose()?;
+    Ok(Arc::new(Verifier {
+        provider: Arc::clone(provider),
+        authorities,
+    }))
 }
 
 /// How much of a certificate is checked.
@@ -119,15 +117,47 @@ enum Check {
     Name,
 }
 
-/// Checks the server's certificate against roots.
+/// The roots that a certificate is checked by.
 #[derive(Debug)]
-struct Verified {
+struct Authorities {
     web: Arc<WebPkiServerVerifier>,
     check: Check,
     roots: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for Verified {
+impl Authorities {
+    fn new(check: Check, o: &TlsOptions, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        let roots = match &o.roots {
+            Some(RootCertificates::File(path)) => certificates(path, "sslrootcert")?,
+            // As libpq: the world's authorities certify anybody, so that their word is worth nothing without the name.
+            Some(RootCertificates::System) | None if check == Check::Authority => {
+                return Err(tls("sslmode=verify-ca needs the authority's certificate")
+                    .with_hint("give sslrootcert, or use sslmode=verify-full"));
+            }
+            Some(RootCertificates::System) | None => rustls_native_certs::load_native_certs().certs,
+        };
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(roots.iter().cloned());
+        if store.is_empty() {
+            return Err(tls("there is no root certificate to check the server's by")
+                .with_hint("give sslrootcert, or install the system's ca-certificates"));
+        }
+        let web = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+            .build()
+            .map_err(|e| tls("the root certificates cannot be used").with_source(e))?;
+        Ok(Self { web, check, roots })
+    }
+}
+
+/// Checks the server's certificate; without authorities (`sslmode` prefer, and require without root) it encrypts, and
+/// trusts whoever answers.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    authorities: Option<Authorities>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -136,23 +166,23 @@ impl ServerCertVerifier for Verified {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(Authorities { web, check, roots }) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
         // A self-signed certificate that is itself the trusted root is common with PostgreSQL, and OpenSSL accepts it;
         // the web's rules do not, since such a certificate may also issue others.
-        if self.roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) {
+        if roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) {
             check_dates(end_entity, now)?;
-            if self.check == Check::Name {
+            if *check == Check::Name {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             }
             return Ok(ServerCertVerified::assertion());
         }
-        let result = self
-            .web
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match result {
+        match web.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             // The name is checked last, after the chain.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
+            )) if *check == Check::Authority => Ok(ServerCertVerified::assertion()),
             result => result,
         }
     }
@@ -163,7 +193,12 @@ impl ServerCertVerifier for Verified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.web.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -172,50 +207,18 @@ impl ServerCertVerifier for Verified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.web.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.web.supported_verify_schemes()
-    }
-}
-
-/// Takes any certificate: `sslmode` prefer, and require without root. Encrypts, and trusts whoever answers.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -369,5 +372,21 @@ mod tests {
         check_dates(&c, UnixTime::now()).unwrap();
         let early = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1));
         assert!(check_dates(&c, early).is_err());
+    }
+
+    #[test]
+    fn an_authority_without_the_name_must_be_given() {
+        let verify = |mode, roots| {
+            let mut o =
+                super::super::options::ConnectOptions::with_defaults(Vec::new(), "u".into(), "d".into()).tls;
+            (o.mode, o.roots) = (mode, roots);
+            verifier(&o, &Arc::new(rustls::crypto::ring::default_provider())).map(drop)
+        };
+        for roots in [None, Some(RootCertificates::System)] {
+            let error = verify(TlsMode::VerifyCa, roots).unwrap_err();
+            assert!(error.advice().contains("sslrootcert"), "{error}");
+        }
+        verify(TlsMode::Require, None).unwrap();
+        verify(TlsMode::Prefer, None).unwrap();
     }
 }

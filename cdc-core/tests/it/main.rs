@@ -6,6 +6,7 @@
 )]
 
 mod catalog;
+mod engine;
 mod own_server;
 mod pgoutput;
 mod server;

@@ -46,6 +46,11 @@ impl OwnServer {
         }
     }
 
+    /// Ends the role of a standby.
+    pub(crate) fn promote(&self) {
+        dev_postgres(&["promote", "--name", &self.name]);
+    }
+
     /// Name, for `--standby`.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -117,6 +117,26 @@ pub(crate) struct OwnBroker {
 
 impl OwnBroker {
     pub(crate) fn start(settings: &[&str]) -> Self {
+        Self::with(&[], settings)
+    }
+
+    /// A broker that also listens on its port + 30, with TLS and SCRAM-SHA-256 for user `pgcdc` with password `secret`.
+    pub(crate) fn secure() -> Self {
+        Self::with(&["--secure"], &[])
+    }
+
+    /// Address of the secured listener.
+    pub(crate) fn secured(&self) -> String {
+        let port: u16 = self.servers.rsplit(':').next().unwrap().parse().unwrap();
+        format!("localhost:{}", port + 30)
+    }
+
+    /// The certificate that the secured listener shows, its own authority.
+    pub(crate) fn certificate(&self) -> String {
+        format!("{}/ca.crt", self.run(&["dir"]).trim())
+    }
+
+    fn with(options: &[&str], settings: &[&str]) -> Self {
         let script = std::env::var("PGCDC_TEST_KAFKA_SCRIPT")
             .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/kafka").to_owned());
         let port = free_port();
@@ -132,6 +152,7 @@ impl OwnBroker {
             "--heap".into(),
             "256m".into(),
         ];
+        arguments.extend(options.iter().map(ToString::to_string));
         for setting in settings {
             let ports = [("PORT", port), ("NEXT", port + 1), ("CONTROL", port + 10)];
             let setting = ports.iter().fold((*setting).to_owned(), |s, (word, port)| {
@@ -186,7 +207,7 @@ pub(crate) fn free_port() -> u16 {
     (0..200)
         .map(|i| u16::try_from(base + i * 25).unwrap())
         .find(|p| {
-            [0, 1, 10]
+            [0, 1, 10, 30]
                 .iter()
                 .all(|d| std::net::TcpListener::bind(("127.0.0.1", p + d)).is_ok())
         })

@@ -3,5 +3,6 @@
 
 mod broker;
 mod offsets;
+mod secured;
 mod sink;
 mod source;

@@ -10,3 +10,4 @@ mod node;
 mod order;
 mod restart;
 mod scripted;
+mod secured;
