@@ -90,6 +90,7 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
+        problems.extend(config.index.as_ref().and_then(|i| check_index(i, stages, &config.format)));
         let (source, capture) = match config.source {
             Some(section) => {
                 let capture = check::source(&section, &mut problems);
@@ -127,6 +128,32 @@ impl Validated {
             _ => Err(problems),
         }
     }
+}
+
+/// What the index needs of other sections.
+fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Format) -> Option<Problem> {
+    let consumes = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
+    if index.dead_letter_topic().is_some() && !consumes {
+        return Some(Problem::new(
+            "index.on_bad_document",
+            "a dead letter topic needs the `kafka` section: add it, or use `dead_letter: FILE`",
+        ));
+    }
+    let offsets = index.versions == sink_es::Versions::KafkaOffset;
+    if offsets && !consumes {
+        return Some(Problem::new(
+            "index.versions",
+            "kafka_offset needs records from Kafka: use external_from_wal",
+        ));
+    }
+    let typed = index.mapping.infer || index.mapping.convert != sink_es::config::ConvertConfig::default();
+    if typed && stages == Some(Stages::SourceToIndex) && !format.value_schemas {
+        return Some(Problem::new(
+            "index.mapping",
+            "mappings and conversions are made from schemas: set `format.value_schemas: true`",
+        ));
+    }
+    None
 }
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {

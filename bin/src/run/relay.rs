@@ -9,8 +9,11 @@ use cdc_core::seam::Sink;
 use cdc_core::{Error, ErrorKind, Remedy};
 use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
 use serde_json::{Value, json};
-use sink_es::{IndexConfig, IndexSink};
+use sink_es::IndexConfig;
 use tokio_util::sync::CancellationToken;
+
+use super::assemble::index_sink;
+use super::fence::Fence;
 
 /// First and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -46,6 +49,8 @@ impl RelayStatus {
 /// What the stage is made of.
 #[derive(Clone, Debug)]
 pub struct Relay {
+    /// Name of the pipeline.
+    pub name: String,
     /// Brokers.
     pub kafka: KafkaConfig,
     /// Topics and group.
@@ -56,6 +61,8 @@ pub struct Relay {
     pub index: IndexConfig,
     /// Live figures.
     pub status: Arc<RelayStatus>,
+    /// Whoever waits for documents to be searchable.
+    pub fence: Fence,
 }
 
 impl Relay {
@@ -93,7 +100,8 @@ impl Relay {
     /// One life: read, index, commit what is settled.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
         let mut source = KafkaSource::open(&self.kafka, &self.topics, &self.group).await?;
-        let mut sink = IndexSink::new(&self.index)?;
+        let mut sink = index_sink(&self.index, Some(&self.kafka), &self.name).await?;
+        self.fence.at_work(sink.refresher());
         let mut durable = sink.durable();
         let mut open: VecDeque<(u64, u64)> = VecDeque::new();
         let mut sent = 0u64;

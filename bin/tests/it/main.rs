@@ -4,3 +4,4 @@
 mod config;
 mod docs;
 mod import;
+mod import_sink;

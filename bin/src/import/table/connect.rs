@@ -235,13 +235,13 @@ fn decimal_format(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn client_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+pub(super) fn client_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let setting = given.captures.first().copied().unwrap_or_default();
     kafka_property(draft, setting, given.value);
     Ok(())
 }
 
-fn plain_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+pub(super) fn plain_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     kafka_property(draft, given.name, given.value);
     Ok(())
 }
