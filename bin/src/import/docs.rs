@@ -37,6 +37,7 @@ pub fn markdown() -> String {
             );
         }
     }
+    out.push_str(&super::transforms::markdown());
     out
 }
 

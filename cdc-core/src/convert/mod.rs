@@ -1,6 +1,8 @@
 //! Converters: values of the record model to and from the bytes of keys, values and headers.
 
 mod json;
+mod simple;
+mod text;
 
 use std::fmt;
 
@@ -9,6 +11,8 @@ pub use self::json::{
     write_schemaless,
 };
 pub(crate) use self::json::{DECIMAL, is_decimal, scale};
+pub use self::simple::{ByteArrayConverter, SimpleHeaderConverter, StringConverter};
+pub(crate) use self::text::{DAY_MS, Logical, civil, connect_text};
 use crate::record::{Header, SchemaAndValue};
 
 /// Why a value could not be written or read. Never holds the value.

@@ -1,6 +1,7 @@
 //! Chains as the YAML file has them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, Step};
 use super::predicate::PredicateConfig;
-use super::{Build, config_error};
-use crate::Error;
+use super::Build;
+use crate::{Error, ErrorKind};
 
 /// Declares a step with one key a transform.
 macro_rules! steps {
@@ -68,37 +69,45 @@ impl ChainConfig {
     /// Checks all options and makes the chain.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config): which transform's option is wrong, and what to do.
-    pub fn build(&self) -> Result<Chain, Error> {
+    /// Which transform's option is wrong, and what to do.
+    pub fn build(&self) -> Result<Chain, ConfigFault> {
         let mut predicates = BTreeMap::new();
         for (name, config) in &self.predicates {
             let built = config.build();
-            let text = |e| Error::new(crate::ErrorKind::Config, format!("predicates.{name}: {e}"));
-            predicates.insert(name.as_str(), built.map_err(text)?);
+            let fault = |e| ConfigFault::new(format!("predicates.{name}"), e);
+            predicates.insert(name.as_str(), built.map_err(fault)?);
         }
         let mut steps = Vec::with_capacity(self.transforms.len());
         for (index, config) in self.transforms.iter().enumerate() {
             let given = config.given();
-            let number = index.to_string();
+            let path = format!("transforms[{index}]");
             let [(key, options)] = given.as_slice() else {
                 let keys: Vec<&str> = given.iter().map(|(key, _)| *key).collect();
                 let reason = match keys.as_slice() {
                     [] => "names no transform".to_owned(),
                     _ => format!("names {}: make each a step of its own", keys.join(" and ")),
                 };
-                return Err(config_error(&number, &reason));
+                return Err(ConfigFault::new(path, reason));
             };
-            let name = config.name.clone().unwrap_or_else(|| format!("{number}.{key}"));
+            let name = config.name.clone().unwrap_or_else(|| format!("{index}.{key}"));
             let when = match &config.predicate {
-                None if config.negate => return Err(config_error(&name, "negate: needs a predicate")),
+                None if config.negate => return Err(ConfigFault::new(format!("{path}.negate"), "needs a predicate")),
                 None => None,
                 Some(predicate) => {
                     let found = predicates.get(predicate.as_str()).cloned();
-                    let unknown = || config_error(&name, &format!("predicate: {predicate} is not in predicates"));
+                    let unknown = || {
+                        let text = format!("`{predicate}` is not in `predicates`: add it there");
+                        ConfigFault::new(format!("{path}.predicate"), text)
+                    };
                     Some((found.ok_or_else(unknown)?, config.negate))
                 }
             };
-            let transform = options.build().map_err(|e| config_error(&name, &format!("{key}.{e}")))?;
+            let fault = |e: String| {
+                let (option, reason) = e.split_once(": ").unwrap_or(("", &e));
+                let dot = if option.is_empty() { "" } else { "." };
+                ConfigFault::new(format!("{path}.{key}{dot}{option}"), reason)
+            };
+            let transform = options.build().map_err(fault)?;
             steps.push(Step {
                 name: Arc::from(name),
                 when,
@@ -106,5 +115,60 @@ impl ChainConfig {
             });
         }
         Ok(Chain::new(steps))
+    }
+}
+
+/// An option of a chain that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// Path of its key: `transforms[0].cast.spec`.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl ConfigFault {
+    fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
+impl From<ConfigFault> for Error {
+    fn from(fault: ConfigFault) -> Self {
+        Self::new(ErrorKind::Config, fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(json: &str) -> ConfigFault {
+        serde_json::from_str::<ChainConfig>(json).unwrap().build().unwrap_err()
+    }
+
+    #[test]
+    fn faults_say_where_and_what() {
+        let two = fault(r#"{"transforms":[{"predicate":"p"}]}"#);
+        assert_eq!((two.path.as_str(), two.reason.as_str()), ("transforms[0]", "names no transform"));
+        let option = fault(r#"{"transforms":[{"extract_new_record_state":{"add_fields":["a.b.c"]}}]}"#);
+        assert_eq!(option.path, "transforms[0].extract_new_record_state.add_fields");
+        let unknown = fault(r#"{"transforms":[{"extract_new_record_state":{},"predicate":"p"}]}"#);
+        assert_eq!(unknown.path, "transforms[0].predicate");
+        let pattern = fault(r#"{"predicates":{"p":{"topic_name_matches":{"pattern":"("}}}}"#);
+        assert_eq!(pattern.path, "predicates.p");
+        let alone = fault(r#"{"transforms":[{"extract_new_record_state":{},"negate":true}]}"#);
+        assert_eq!(alone.path, "transforms[0].negate");
     }
 }

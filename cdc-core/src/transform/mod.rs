@@ -18,11 +18,10 @@ mod reshape;
 use std::fmt;
 
 pub use self::chain::{Chain, StepFailure};
-pub use self::config::{ChainConfig, StepConfig};
+pub use self::config::{ChainConfig, ConfigFault, StepConfig};
 pub use self::extract_new_record_state::{DeleteTombstoneHandling, ExtractNewRecordState};
 pub use self::reshape::Side;
 pub use self::predicate::{Predicate, PredicateConfig};
-use crate::Error;
 use crate::convert::ConvertError;
 use crate::record::Record;
 
@@ -76,9 +75,4 @@ pub trait Build {
     /// # Errors
     /// What is wrong and what to do, beginning with the option's name.
     fn build(&self) -> Result<Box<dyn Transform>, String>;
-}
-
-/// A configuration error of a step.
-fn config_error(step: &str, reason: &str) -> Error {
-    Error::new(crate::ErrorKind::Config, format!("transforms.{step}: {reason}"))
 }
