@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cdc_core::envelope::{Encoder, Format, TopicNaming};
+use cdc_core::envelope::{Encoder, Format, Reshape, TopicNaming};
 use cdc_core::filter::Capture;
 use cdc_core::wire::ConnectOptions;
 
@@ -20,6 +20,8 @@ pub struct Validated {
     pub source: Option<Source>,
     /// Form of the records. With a source its topic prefix is not empty.
     pub format: Format,
+    /// Transforms and converters.
+    pub reshape: Reshape,
     /// What is captured.
     pub capture: Capture,
     /// What the index stage reads from Kafka, if it does.
@@ -106,16 +108,25 @@ impl Validated {
             None => (None, Capture::new(&cdc_core::filter::Filters::default()).ok()),
         };
         let format = config.format;
+        let reshape = super::converters::reshape(
+            config.transforms,
+            config.predicates,
+            &config.converters,
+            config.on_record_error,
+            &format,
+        );
+        let reshape = keep(reshape, &mut problems);
         if let (Some(source), Some(capture)) = (&source, &capture) {
             problems.extend(check_format(&format, capture, source.connect.database()));
         }
         let consume = keep(consume(config.consume, stages, &format), &mut problems);
-        match (stages, offsets, capture, consume) {
-            (Some(stages), Some(offsets), Some(capture), Some(consume)) if problems.is_empty() => Ok(Self {
+        match (stages, offsets, capture, consume, reshape) {
+            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape)) if problems.is_empty() => Ok(Self {
                 name: config.name,
                 stages,
                 source,
                 format,
+                reshape,
                 capture,
                 consume,
                 kafka: config.kafka,

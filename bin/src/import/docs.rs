@@ -48,6 +48,7 @@ fn tables(kind: Kind, head: &str, default: &str) -> String {
             );
         }
     }
+    out.push_str(&super::transforms::markdown());
     out
 }
 

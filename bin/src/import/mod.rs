@@ -7,6 +7,7 @@ mod input;
 mod parse;
 mod properties;
 mod table;
+mod transforms;
 mod yaml;
 
 use std::collections::HashMap;

@@ -44,6 +44,7 @@ pub fn pipeline(config: &Validated, fence: &Fence) -> Result<Option<Pipeline>, E
     let retry = &source.config.retry;
     let pipeline = Pipeline::builder(source_options(source, connect.clone()))
         .format(config.format.clone())
+        .reshape(config.reshape.clone())
         .capture(config.capture.clone())
         .snapshotter(Arc::new(reader))
         .retry(RetryOptions {
