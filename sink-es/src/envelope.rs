@@ -171,6 +171,14 @@ impl EnvelopeReader {
     }
 }
 
+/// The schema beside a value's payload, if it has one.
+#[must_use]
+pub fn schema_of(value: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = EnvelopeReader::new(true);
+    reader.read(Some(value)).ok()?;
+    reader.new_schema().map(<[u8]>::to_vec)
+}
+
 #[derive(Default)]
 struct Fields<'a> {
     before: Option<&'a [u8]>,

@@ -6,10 +6,12 @@
 //! 2. `json`, `envelope`, `key`, `version`: what a record says: document, `_id`, version, by slicing its raw bytes.
 //!    `template`: texts made of it; `connect_schema`, `convert`, `infer`: what its schema says, values made to fit it, mappings.
 //! 3. `route`: a topic to its index; `bulk`: action and document lines in one buffer.
-//!    `prepare`: what must be there before documents are.
+//!    `prepare`: what must be there before documents are; `plan`: the same, only said; `rebuild`: an index
+//!    beside another one.
 //! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said;
 //!    `governor`: how much is asked at once.
 //! 5. `client`: hosts in turn, authentication, compression.
+//!    `lookup`: requests of transforms.
 //! 6. `settle`: batches done in order; `refresh`: what was written made searchable; `ladder`: how long
 //!    it took; `dead_letter`: documents the server will never take, `original`: their records.
 //!
@@ -32,9 +34,12 @@ mod json;
 mod key;
 mod ladder;
 mod lane;
+mod lookup;
 mod original;
+mod plan;
 mod prepare;
 mod probe;
+mod rebuild;
 mod refresh;
 mod reply;
 mod route;
@@ -48,6 +53,11 @@ mod version;
 
 pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, TlsConfig, Versions, Write};
 pub use ladder::Latency;
+pub use envelope::schema_of;
+pub use lookup::HttpSearch;
+pub use plan::{PlannedRequest, TopicPlan, plan};
 pub use probe::{ClusterInfo, probe, probe_topic};
+pub use rebuild::{Difference, Rebuild};
 pub use refresh::Refresher;
 pub use sink::IndexSink;
+pub use version::position_of;

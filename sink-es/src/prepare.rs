@@ -46,8 +46,13 @@ impl Preparation {
 
     /// Whether a missing index is created.
     pub(crate) fn creates(&self) -> bool {
-        self.config.create || self.config.mapping.infer && self.config.resources.is_none()
+        creates(&self.config)
     }
+}
+
+/// Whether a missing index is created.
+pub(crate) fn creates(config: &IndexConfig) -> bool {
+    config.create || config.mapping.infer && config.resources.is_none()
 }
 
 /// Body of the request that creates the index for a topic.
@@ -269,7 +274,7 @@ impl Delivery {
 }
 
 /// The fields of all indexes behind a name.
-fn known_fields(answer: &Answer) -> Result<Map<String, Value>, Error> {
+pub(crate) fn known_fields(answer: &Answer) -> Result<Map<String, Value>, Error> {
     let all: Map<String, Value> = serde_json::from_slice(&answer.body)
         .map_err(|e| Error::new(ErrorKind::SinkRejected, "the server's mapping cannot be read").with_source(e))?;
     let properties = all.values().filter_map(|i| i.pointer("/mappings/properties")?.as_object());

@@ -3,6 +3,7 @@
 use cdc_core::{Lsn, Record, RecordHead};
 
 use crate::config::Versions;
+use crate::envelope::EnvelopeReader;
 use crate::json;
 
 /// Why a record has no version.
@@ -64,6 +65,13 @@ pub(crate) fn of(
             Ok(Some(from_lsn(lsn)))
         }
     }
+}
+
+/// The position that a consumed record's envelope tells, for a version after the envelope is gone.
+#[must_use]
+pub fn position_of(record: &Record<'_>) -> Option<Lsn> {
+    let mut reader = EnvelopeReader::new(true);
+    source_lsn(reader.read(record.value).ok()?.source?)
 }
 
 /// Versions are signed 64-bit numbers for the servers. Log records begin at multiples of 8, so nothing is lost.

@@ -157,8 +157,7 @@ fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Fo
             "kafka_offset needs records from Kafka: use external_from_wal",
         ));
     }
-    let typed = index.mapping.infer || index.mapping.convert != sink_es::config::ConvertConfig::default();
-    if typed && stages == Some(Stages::SourceToIndex) && !format.value_schemas {
+    if index.uses_schemas() && stages == Some(Stages::SourceToIndex) && !format.value_schemas {
         return Some(Problem::new(
             "index.mapping",
             "mappings and conversions are made from schemas: set `format.value_schemas: true`",

@@ -6,11 +6,13 @@ pub mod http;
 pub mod log;
 pub mod progress;
 pub mod relay;
+pub mod transformed;
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use cdc_core::Error;
+use cdc_core::envelope::Reshape;
 use cdc_core::telemetry;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -85,6 +87,8 @@ fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
         topics: config.consume.clone()?,
         group,
         index,
+        // With a source, the transforms stand before Kafka.
+        reshape: if config.source.is_some() { Reshape::default() } else { config.reshape.clone() },
         status: Arc::default(),
         fence: fence.clone(),
     })

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cdc_core::envelope::Reshape;
 use cdc_core::seam::Sink;
 use cdc_core::{Error, ErrorKind, Remedy};
 use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::index_sink;
 use super::fence::Fence;
+use super::transformed::Transformed;
 
 /// First and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -22,6 +24,7 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_s
 #[derive(Debug, Default)]
 pub struct RelayStatus {
     running: AtomicBool,
+    ended: AtomicBool,
     records: AtomicU64,
     restarts: AtomicU64,
     last_error: Mutex<Option<String>>,
@@ -32,6 +35,12 @@ impl RelayStatus {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed)
+    }
+
+    /// Whether the stage has ended for good.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The figures as JSON.
@@ -59,6 +68,8 @@ pub struct Relay {
     pub group: String,
     /// Index.
     pub index: IndexConfig,
+    /// Transforms between Kafka and the index.
+    pub reshape: Reshape,
     /// Live figures.
     pub status: Arc<RelayStatus>,
     /// Whoever waits for documents to be searchable.
@@ -71,6 +82,12 @@ impl Relay {
     /// # Errors
     /// A failure that waiting does not mend.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
+        let result = self.keep_running(stop).await;
+        self.status.ended.store(true, Ordering::Relaxed);
+        result
+    }
+
+    async fn keep_running(&self, stop: CancellationToken) -> Result<(), Error> {
         let mut wait = WAIT.0;
         loop {
             let before = self.status.records.load(Ordering::Relaxed);
@@ -102,6 +119,7 @@ impl Relay {
         let mut source = KafkaSource::open(&self.kafka, &self.topics, &self.group).await?;
         let mut sink = index_sink(&self.index, Some(&self.kafka), &self.name).await?;
         self.fence.at_work(sink.refresher());
+        let mut transformed = Transformed::new(&self.reshape, &self.index)?;
         let mut durable = sink.durable();
         let mut open: VecDeque<(u64, u64)> = VecDeque::new();
         let mut sent = 0u64;
@@ -122,7 +140,11 @@ impl Relay {
                     let records = consumed.batch.len() as u64;
                     sent += 1;
                     open.push_back((sent, consumed.number));
-                    let back = sink.write(consumed.batch).await;
+                    let batch = match &mut transformed {
+                        Some(transforms) => transforms.apply(consumed.batch)?,
+                        None => consumed.batch,
+                    };
+                    let back = sink.write(batch).await;
                     if let Some(batch) = back.map_err(|e| sink.failure().unwrap_or(e))? {
                         source.recycle(batch);
                     }

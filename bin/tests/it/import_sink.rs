@@ -133,3 +133,27 @@ fn what_is_refused_says_why() {
         assert!(got.contains(want), "{line}\n{got}");
     }
 }
+
+#[test]
+fn mosips_chains_are_imported_in_compatible_mode() {
+    let yaml = yaml(
+        "transforms=unwrap,ts,pick\n\
+         transforms.unwrap.type=io.debezium.transforms.ExtractNewRecordState\n\
+         transforms.unwrap.delete.handling.mode=drop\ntransforms.unwrap.drop.tombstones=false\n\
+         transforms.unwrap.add.fields=source.ts_ms:ts_ms,table,lsn\n\
+         transforms.ts.type=io.mosip.kafka.connect.transforms.TimestampConverterAdv$Value\n\
+         transforms.ts.field=cr_dtimes\ntransforms.ts.input.type=micro_sec\n\
+         transforms.pick.type=io.mosip.kafka.connect.transforms.TimestampSelector$Value\n\
+         transforms.pick.ts.order=upd_dtimes,cr_dtimes\ntransforms.pick.output.field=@timestamp_gen\n\
+         value.converter=org.apache.kafka.connect.json.JsonConverter\nvalue.converter.schemas.enable=false",
+    );
+    for line in [
+        "delete_tombstone_handling_mode: drop-delete\n",
+        "    timestamp_converter_adv:\n      side: value\n",
+        "      mode: compatible\n",
+        "      ts_order:\n        - upd_dtimes\n        - cr_dtimes\n",
+        "converters:\n  value:\n    type: json\n    schemas: false\n",
+    ] {
+        assert!(yaml.contains(line), "{line}\n{yaml}");
+    }
+}

@@ -62,6 +62,13 @@ impl Chain {
         self.steps.is_empty()
     }
 
+    /// Gives the transforms what sends their requests.
+    pub fn connect(&mut self, search: &Arc<dyn super::mosip::Search>) {
+        for step in &mut self.steps {
+            step.transform.connect(search);
+        }
+    }
+
     /// Sends a record through all transforms; none if one of them dropped it.
     ///
     /// # Errors

@@ -53,6 +53,16 @@ macro_rules! steps {
 steps! {
     /// Debezium's ExtractNewRecordState: the row instead of its envelope.
     extract_new_record_state: super::ExtractNewRecordState,
+    /// MOSIP's TimestampConverterAdv: numbers since 1970 to texts.
+    timestamp_converter_adv: super::mosip::TimestampConverterAdv,
+    /// MOSIP's TimestampSelector: the first timestamp that is there.
+    timestamp_selector: super::mosip::TimestampSelector,
+    /// MOSIP's StringToJson: a text to the JSON that it holds.
+    string_to_json: super::mosip::StringToJson,
+    /// MOSIP's DynamicNewField: a field looked up in another index.
+    dynamic_new_field: super::mosip::DynamicNewField,
+    /// MOSIP's AnonymousProfileTransform: profiles made fit for statistics.
+    anonymous_profile: super::mosip::AnonymousProfile,
 }
 
 /// A chain of transforms.

@@ -78,11 +78,22 @@ pub enum DeleteTombstoneHandling {
     RewriteWithTombstone,
     /// The delete becomes a tombstone; its own tombstone is dropped.
     DeleteToTombstone,
+    /// The delete is dropped; its tombstone stays. Debezium 1 does so with `delete.handling.mode=drop` and
+    /// `drop.tombstones=false`.
+    DropDelete,
 }
 
 impl DeleteTombstoneHandling {
     fn rewrites(self) -> bool {
         matches!(self, Self::Rewrite | Self::RewriteWithTombstone)
+    }
+
+    fn drops(self) -> bool {
+        matches!(self, Self::Drop | Self::DropDelete)
+    }
+
+    fn keeps_tombstones(self) -> bool {
+        matches!(self, Self::RewriteWithTombstone | Self::DropDelete)
     }
 }
 
@@ -199,7 +210,7 @@ impl Transform for Unwrap {
             for header in self.spec.headers.iter().filter(|h| h.is_operation()) {
                 record.add_header(&header.name, SchemaAndValue::string("d"));
             }
-            return Ok((mode == DeleteTombstoneHandling::RewriteWithTombstone).then_some(record));
+            return Ok(mode.keeps_tombstones().then_some(record));
         }
         if !is_envelope(&record.value) {
             return Ok(Some(record));
@@ -235,7 +246,7 @@ fn unwrap(
         record.add_header(&header.name, SchemaAndValue::new(Arc::clone(&header.schema), value));
     }
     let deleted = envelope.member(plan.after).is_null();
-    if deleted && (envelope.member(plan.before).is_null() || mode == Mode::Drop) {
+    if deleted && (envelope.member(plan.before).is_null() || mode.drops()) {
         return Ok(false);
     }
     if let Some(field) = &spec.options.route_by_field {

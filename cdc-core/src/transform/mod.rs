@@ -10,6 +10,7 @@ mod config;
 mod dropped_fields;
 mod envelope;
 mod extract_new_record_state;
+pub mod mosip;
 #[cfg(test)]
 mod fixture;
 mod predicate;
@@ -27,18 +28,38 @@ use crate::record::Record;
 
 /// Why a transform could not be applied to a record. Never holds a value of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransformError(String);
+pub struct TransformError {
+    reason: String,
+    transient: bool,
+}
 
 impl TransformError {
-    /// `reason` is one clause without a full stop.
+    /// A failure that repeats: `reason` is one clause without a full stop.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
+        Self {
+            reason: reason.into(),
+            transient: false,
+        }
+    }
+
+    /// A failure that may pass, such as a lookup that is not answered.
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            transient: true,
+        }
+    }
+
+    /// Whether trying again later may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.transient
     }
 }
 
 impl fmt::Display for TransformError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.reason)
     }
 }
 
@@ -46,7 +67,10 @@ impl std::error::Error for TransformError {}
 
 impl From<ConvertError> for TransformError {
     fn from(error: ConvertError) -> Self {
-        Self(error.to_string())
+        Self {
+            reason: error.to_string(),
+            transient: error.is_transient(),
+        }
     }
 }
 
@@ -57,6 +81,9 @@ pub trait Transform: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the record is not what the transform needs.
     fn apply(&mut self, record: Record) -> Result<Option<Record>, TransformError>;
+
+    /// Takes what sends its requests, if it looks things up.
+    fn connect(&mut self, _search: &std::sync::Arc<dyn mosip::Search>) {}
 
     /// Another transform with the same options.
     fn clone_box(&self) -> Box<dyn Transform>;

@@ -66,6 +66,12 @@ impl IndexConfig {
         self.auth.as_ref().map_or(Ok(()), AuthConfig::validate)
     }
 
+    /// Whether schemas are looked at, for mappings or conversions.
+    #[must_use]
+    pub fn uses_schemas(&self) -> bool {
+        self.mapping.infer || self.mapping.convert != super::ConvertConfig::default()
+    }
+
     /// The Kafka topic that dead letters go to, if any does.
     #[must_use]
     pub fn dead_letter_topic(&self) -> Option<&str> {

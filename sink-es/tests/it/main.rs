@@ -9,6 +9,7 @@ mod faults;
 mod mapping;
 mod node;
 mod order;
+mod rebuild;
 mod restart;
 mod scripted;
 mod targets;

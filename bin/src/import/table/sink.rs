@@ -22,7 +22,7 @@ pub(super) const WHAT: &[Row] = &[
     with("key.converter", "", "index.id_from", key_converter),
     with("value.converter", "", "index.document", value_converter),
     no_meaning("header.converter", "", "headers are read as they are"),
-    no_meaning("<side>.converter.schemas.enable", "true", "a schema beside the payload is recognised in each record"),
+    with("<side>.converter.schemas.enable", "true", "converters.value.schemas", converter_schemas),
     no_meaning("<side>.converter.<setting>", "", "a schema beside the payload is recognised in each record"),
     with("consumer.override.<setting>", "", "kafka.properties", consumer_setting),
     with("consumer.<setting>", "", "kafka.properties", consumer_setting),
@@ -33,13 +33,10 @@ pub(super) const WHAT: &[Row] = &[
     with("client.<setting>", "", "kafka.properties", super::connect::plain_setting),
     no_meaning("producer.override.<setting>", "", "dead letters go by `kafka.properties`"),
     no_meaning("admin.override.<setting>", "", "topics are created by `kafka.properties`"),
-    refused(
-        "transforms",
-        "transforms are not supported yet: remove it; Debezium's envelopes are unwrapped with `index.document: row`",
-    ),
-    no_meaning("transforms.<setting>", "", "no transform is named in `transforms`"),
-    refused("predicates", "transforms are not supported yet, nor their predicates: remove it"),
-    no_meaning("predicates.<setting>", "", "no predicate is named in `predicates`"),
+    with("transforms", "", "transforms", super::super::transforms::steps),
+    with("transforms.<setting>", "", "transforms", super::super::transforms::setting),
+    with("predicates", "", "predicates", super::super::transforms::predicates),
+    with("predicates.<setting>", "", "predicates", super::super::transforms::predicate_setting),
     no_meaning("config.action.reload", "restart", "the file is read once, at the start"),
 ];
 
@@ -210,6 +207,9 @@ pub(in super::super) fn complete(draft: &mut Draft, given: impl Fn(&str) -> Opti
         Some(text) => parse::flag(&text).map_err(|e| ("drop.invalid.message".to_owned(), e))?,
         None => false,
     };
+    if tolerant && given("transforms").is_some() {
+        draft.set("on_record_error", "skip");
+    }
     draft.set("index.on_invalid_record", if tolerant || drops { left_out() } else { json!("fail") });
     Ok(())
 }
@@ -232,6 +232,17 @@ fn value_converter(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
         return Ok(());
     }
     Err("only JSON is read: set it to org.apache.kafka.connect.json.JsonConverter".into())
+}
+
+/// Matters where transforms look at whole values: without schemas these hold `schema` and `payload`.
+fn converter_schemas(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    let schemas = parse::flag(given.value)?;
+    let side = given.captures.first().copied().unwrap_or_default();
+    let json = given.all.get(&format!("{side}.converter")).is_none_or(|c| c.trim().ends_with("JsonConverter"));
+    if given.all.get("transforms").is_some() && matches!(side, "key" | "value") && json {
+        draft.set(&format!("converters.{side}"), json!({ "type": "json", "schemas": schemas }));
+    }
+    Ok(())
 }
 
 fn consumer_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {

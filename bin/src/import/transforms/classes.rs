@@ -71,6 +71,15 @@ const fn word(name: &'static str, words: &'static [&'static str]) -> Opt {
     }
 }
 
+const MOSIP_UNIT: &[&str] = &["milli_sec", "micro_sec", "days_epoch"];
+
+const fn sided(names: &'static [&'static str], key: &'static str, options: &'static [Opt]) -> Class {
+    Class {
+        sided: true,
+        ..class(names, key, options)
+    }
+}
+
 const fn no_effect(name: &'static str, reason: &'static str) -> Opt {
     Opt {
         name,
@@ -96,7 +105,7 @@ pub(crate) const CLASSES: &[Class] = &[
         &[
             word(
                 "delete.tombstone.handling.mode",
-                &["drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone"],
+                &["drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone", "drop-delete"],
             ),
             list("add.fields"),
             text("add.fields.prefix"),
@@ -107,8 +116,57 @@ pub(crate) const CLASSES: &[Class] = &[
             flag("drop.fields.from.key"),
             flag("drop.fields.keep.schema.compatible"),
             flag("replace.null.with.default"),
-            no_effect("delete.handling.mode", "Debezium 3 has `delete.tombstone.handling.mode` instead"),
-            no_effect("drop.tombstones", "Debezium 3 has `delete.tombstone.handling.mode` instead"),
+            word("delete.handling.mode", &["drop", "none", "rewrite"]),
+            flag("drop.tombstones"),
+        ],
+    ),
+];
+
+/// Classes of MOSIP's. They come in compatible mode: who imports them relies on what they do.
+pub(crate) const MOSIP: &[Class] = &[
+    sided(
+        &["io.mosip.kafka.connect.transforms.TimestampConverterAdv"],
+        "timestamp_converter_adv",
+        &[
+            text("field"),
+            word("input.type", MOSIP_UNIT),
+            no_effect("output.type", "the class ignores it"),
+            text("output.format"),
+        ],
+    ),
+    sided(
+        &["io.mosip.kafka.connect.transforms.TimestampSelector"],
+        "timestamp_selector",
+        &[list("ts.order"), text("output.field")],
+    ),
+    sided(&["io.mosip.kafka.connect.transforms.StringToJson"], "string_to_json", &[text("input.field")]),
+    sided(
+        &["io.mosip.kafka.connect.transforms.DynamicNewField"],
+        "dynamic_new_field",
+        &[
+            no_effect("query.type", "the class ignores it"),
+            text("es.url"),
+            text("es.index"),
+            list("es.input.fields"),
+            text("es.output.field"),
+            list("input.fields"),
+            list("input.default.values"),
+            text("output.field"),
+            flag("es.input.query.add.keyword"),
+        ],
+    ),
+    sided(
+        &["io.mosip.kafka.connect.transforms.AnonymousProfileTransform"],
+        "anonymous_profile",
+        &[
+            list("profiles.fields.list"),
+            list("age.groups.list"),
+            text("age.groups.output.field"),
+            list("channel.groups.list"),
+            text("kafka.topic.name"),
+            text("es.url"),
+            list("profile.listOfFunctions"),
+            list("listOfFunctions"),
         ],
     ),
 ];
@@ -135,7 +193,7 @@ pub(crate) const PREDICATES: &[Class] = &[
 /// The part of the documentation about transforms.
 pub(crate) fn markdown() -> String {
     let mut out = String::from(HEAD);
-    for class in CLASSES.iter().chain(PREDICATES) {
+    for class in CLASSES.iter().chain(MOSIP).chain(PREDICATES) {
         for name in class.names {
             let sides = if class.sided { "$Key`, `$Value" } else { "" };
             let here = match class.refused {

@@ -4,7 +4,7 @@ mod classes;
 
 use serde_json::{Map, Value};
 
-use self::classes::{CLASSES, Class, Kind, Opt, PREDICATES};
+use self::classes::{CLASSES, Class, Kind, MOSIP, Opt, PREDICATES};
 use super::draft::Draft;
 use super::parse;
 use super::table::Given;
@@ -30,7 +30,7 @@ pub(crate) fn steps(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> 
 pub(crate) fn predicates(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     for alias in parse::list(given.value) {
         let prefix = format!("predicates.{alias}.");
-        let (class, _) = class_of(given, &prefix, PREDICATES)?;
+        let (class, _) = class_of(given, &prefix, &[PREDICATES])?;
         let mut options = Map::new();
         for (name, value) in settings(given, &prefix) {
             set(draft, class, &prefix, name, value, &mut options)?;
@@ -71,7 +71,7 @@ fn settings<'a>(given: &'a Given<'_>, prefix: &'a str) -> impl Iterator<Item = (
         .filter(|(name, _)| *name != "type")
 }
 
-fn class_of<'c>(given: &Given<'_>, prefix: &str, classes: &'c [Class]) -> Result<(&'c Class, Option<&'static str>), String> {
+fn class_of(given: &Given<'_>, prefix: &str, classes: &[&'static [Class]]) -> Result<(&'static Class, Option<&'static str>), String> {
     let name = format!("{prefix}type");
     let kind = given.all.get(&name).ok_or_else(|| format!("{name} is missing: name the class"))?.trim();
     let (plain, side) = match kind.rsplit_once('$') {
@@ -79,8 +79,8 @@ fn class_of<'c>(given: &Given<'_>, prefix: &str, classes: &'c [Class]) -> Result
         Some((plain, "Value")) => (plain, Some("value")),
         _ => (kind, None),
     };
-    let Some(class) = classes.iter().find(|c| c.names.contains(&plain)) else {
-        let known = classes.iter().flat_map(|c| c.names.iter().copied());
+    let Some(class) = classes.iter().copied().flatten().find(|c| c.names.contains(&plain)) else {
+        let known = classes.iter().copied().flatten().flat_map(|c| c.names.iter().copied());
         let hint = nearest(plain, known).map_or_else(String::new, |n| format!("; did you mean {n}?"));
         return Err(format!("{name}: there is no Java class to load, and {kind} has no counterpart here{hint}"));
     };
@@ -96,11 +96,14 @@ fn class_of<'c>(given: &Given<'_>, prefix: &str, classes: &'c [Class]) -> Result
 
 fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, String> {
     let prefix = format!("transforms.{alias}.");
-    let (class, side) = class_of(given, &prefix, CLASSES)?;
+    let (class, side) = class_of(given, &prefix, &[CLASSES, MOSIP])?;
     let (mut step, mut options) = (Map::new(), Map::new());
     step.insert("name".into(), alias.into());
     if let Some(side) = side {
         options.insert("side".into(), side.into());
+    }
+    if MOSIP.iter().any(|c| c.key == class.key) {
+        options.insert("mode".into(), "compatible".into());
     }
     for (name, value) in settings(given, &prefix) {
         match name {
@@ -112,12 +115,35 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
             _ => set(draft, class, &prefix, name, value, &mut options)?,
         }
     }
+    old_delete_handling(&mut options)?;
     // Connect ignores it without a predicate.
     if !step.contains_key("predicate") {
         step.remove("negate");
     }
     step.insert(class.key.to_owned(), Value::Object(options));
     Ok(Value::Object(step))
+}
+
+/// Debezium 1's two options to the one that Debezium 3 has instead; its own wins.
+fn old_delete_handling(options: &mut Map<String, Value>) -> Result<(), String> {
+    let mode = options.remove("delete_handling_mode");
+    let drops = options.remove("drop_tombstones");
+    if mode.is_none() && drops.is_none() || options.contains_key("delete_tombstone_handling_mode") {
+        return Ok(());
+    }
+    let mode = mode.as_ref().and_then(Value::as_str).unwrap_or("drop");
+    let drops = drops.as_ref().and_then(Value::as_bool).unwrap_or(true);
+    let new = match (mode, drops) {
+        ("drop", true) => "drop",
+        ("drop", false) => "drop-delete",
+        // The delete's value becomes null, which its tombstone only repeats.
+        ("none", _) => "tombstone",
+        ("rewrite", true) => "rewrite",
+        ("rewrite", false) => "rewrite-with-tombstone",
+        (other, _) => return Err(format!("delete.handling.mode: `{other}` is none of drop, none, rewrite")),
+    };
+    options.insert("delete_tombstone_handling_mode".into(), new.into());
+    Ok(())
 }
 
 /// Sets one option.

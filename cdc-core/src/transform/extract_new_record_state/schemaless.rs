@@ -2,7 +2,7 @@
 
 use super::super::TransformError;
 use super::super::dropped_fields::DroppedFields;
-use super::{DELETED, DeleteTombstoneHandling as Mode, Spec, route};
+use super::{DELETED, Spec, route};
 use crate::record::{Record, SchemaAndValue, Value};
 
 /// Unwraps an envelope without a schema; false if the record is dropped.
@@ -20,7 +20,7 @@ pub(super) fn unwrap(
     let deleted = row.is_null();
     if deleted {
         row = take(&mut envelope, "before");
-        if row.is_null() || mode == Mode::Drop {
+        if row.is_null() || mode.drops() {
             return Ok(false);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Mode, biometrics, cannot, java_map, nested, path, remove};
+use super::{Client, Mode, Search, biometrics, cannot, java_map, nested, path, remove};
 use crate::json;
 use crate::record::{Record, Value};
 use crate::transform::{Build, Side, Transform, TransformError};
@@ -31,14 +31,13 @@ pub struct AnonymousProfile {
     pub es_url: String,
     /// Functions for each profile object, in order: processBiometricList, processAgeGroup, processChannel,
     /// processProcessName, processAssister, processLocationList, processUpdateProfile.
-    pub profile_list_of_functions: Vec<String>,
+    #[serde(alias = "profile_listOfFunctions")]
+    pub profile_list_of_functions: Option<Vec<String>>,
     /// Functions for the whole record, in order: processRegistrationCenter.
+    #[serde(alias = "listOfFunctions")]
     pub list_of_functions: Vec<String>,
     /// Whether the Java class's flaws are kept.
     pub mode: Mode,
-    #[serde(skip)]
-    #[schemars(skip)]
-    pub(crate) client: Client,
 }
 
 impl Default for AnonymousProfile {
@@ -51,10 +50,9 @@ impl Default for AnonymousProfile {
             channel_groups_list: Vec::new(),
             kafka_topic_name: String::new(),
             es_url: String::new(),
-            profile_list_of_functions: Vec::new(),
+            profile_list_of_functions: None,
             list_of_functions: Vec::new(),
             mode: Mode::Strict,
-            client: Client::default(),
         }
     }
 }
@@ -80,6 +78,7 @@ impl Build for AnonymousProfile {
             ("channel_groups_list", filled(&self.channel_groups_list)),
             ("kafka_topic_name", !self.kafka_topic_name.is_empty()),
             ("es_url", !self.es_url.is_empty()),
+            ("profile_list_of_functions", self.profile_list_of_functions.is_some()),
         ] {
             if !given {
                 return Err(format!("{name}: is missing"));
@@ -88,8 +87,8 @@ impl Build for AnonymousProfile {
         if self.mode == Mode::Strict {
             let unknown = |all: &[String], known: &[&str]| all.iter().find(|f| !known.contains(&f.trim())).cloned();
             for (option, all, known) in [
-                ("profile_list_of_functions", &self.profile_list_of_functions, &OF_PROFILES[..]),
-                ("list_of_functions", &self.list_of_functions, &OF_RECORDS[..]),
+                ("profile_list_of_functions", self.profile_list_of_functions.as_deref().unwrap_or_default(), &OF_PROFILES[..]),
+                ("list_of_functions", self.list_of_functions.as_slice(), &OF_RECORDS[..]),
             ] {
                 if let Some(name) = unknown(all, known) {
                     return Err(format!("{option}: `{name}` is none of {}", known.join(", ")));
@@ -99,6 +98,7 @@ impl Build for AnonymousProfile {
         Ok(Box::new(Profiles {
             paths: self.profiles_fields_list.iter().map(|f| path(f.trim())).collect(),
             options: Arc::new(self.clone()),
+            client: Client::default(),
             prepared: Arc::default(),
         }))
     }
@@ -107,6 +107,7 @@ impl Build for AnonymousProfile {
 #[derive(Clone, Debug)]
 struct Profiles {
     options: Arc<AnonymousProfile>,
+    client: Client,
     paths: Arc<[Vec<String>]>,
     /// The index was asked for.
     prepared: Arc<AtomicBool>,
@@ -125,7 +126,7 @@ impl Profiles {
         }
         let url = format!("{}/{}/", self.options.es_url, self.options.kafka_topic_name);
         let body = r#"{"mappings":{"properties":{"registrationCenterGeoLocation":{"type":"geo_point"},"profile":{"properties":{"updateId":{"type":"keyword"}}}}}}"#;
-        match self.options.client.request("PUT", &url, Some(body)) {
+        match self.client.request("PUT", &url, Some(body)) {
             Ok(reply) if reply.status == 200 => {}
             Ok(reply) => tracing::debug!(status = reply.status, "the index of profiles was not made"),
             Err(error) => tracing::debug!(error, "the index of profiles was not made"),
@@ -136,7 +137,7 @@ impl Profiles {
         if !matches!(profile, Value::Map(_)) {
             return Err(cannot("a profile", profile));
         }
-        for function in &self.options.profile_list_of_functions {
+        for function in self.options.profile_list_of_functions.iter().flatten() {
             match function.trim() {
                 "processBiometricList" => {
                     if let Some(list) = profile.entry("biometricInfo").filter(|v| !v.is_null()) {
@@ -243,18 +244,18 @@ impl Profiles {
     }
 
     fn forget(&self, id: &str) -> Result<(), TransformError> {
-        let failed = |what: &str, e: &str| TransformError::new(format!("index {} cannot be {what}: {e}", self.options.kafka_topic_name));
+        let failed = |what: &str, e: &str| TransformError::transient(format!("index {} cannot be {what}: {e}", self.options.kafka_topic_name));
         let base = format!("{}/{}", self.options.es_url.trim_end_matches('/'), self.options.kafka_topic_name);
         if self.strict() {
             // A state that was written a moment ago is not searchable before a refresh.
-            let refreshed = self.options.client.request("POST", &format!("{base}/_refresh"), None);
+            let refreshed = self.client.request("POST", &format!("{base}/_refresh"), None);
             refreshed.map_err(|e| failed("refreshed", &e))?;
         }
         let mut query = b"{\"size\":1,\"query\":{\"term\":{\"profile.updateId\":".to_vec();
         json::write_str(&mut query, id.as_bytes());
         query.extend_from_slice(b"}}}");
         let query = String::from_utf8_lossy(&query);
-        let found = self.options.client.request("POST", &format!("{base}/_search"), Some(&query));
+        let found = self.client.request("POST", &format!("{base}/_search"), Some(&query));
         let found = found.map_err(|e| failed("searched", &e))?;
         let hit = crate::convert::read_schemaless(found.body.as_bytes()).ok();
         let hit = hit.as_ref().and_then(|r| match r.entry("hits")?.entry("hits")? {
@@ -270,7 +271,7 @@ impl Profiles {
                 segment.push_str(&format!("%{b:02X}"));
             }
         }
-        let deleted = self.options.client.request("DELETE", &format!("{base}/_doc/{segment}"), None);
+        let deleted = self.client.request("DELETE", &format!("{base}/_doc/{segment}"), None);
         deleted.map(drop).map_err(|e| failed("changed", &e))
     }
 }
@@ -369,6 +370,10 @@ impl Transform for Profiles {
             }
         }
         Ok(Some(record))
+    }
+
+    fn connect(&mut self, search: &Arc<dyn Search>) {
+        self.client = Client(Some(Arc::clone(search)));
     }
 
     fn clone_box(&self) -> Box<dyn Transform> {

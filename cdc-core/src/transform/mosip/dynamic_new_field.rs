@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Mode, nested, path};
+use super::{Client, Mode, Search, nested, path};
 use crate::connect::{Field, Kind, Schema};
 use crate::convert::read_schemaless;
 use crate::json;
@@ -36,6 +36,7 @@ pub struct DynamicNewField {
     /// Field of the record that gets the value.
     pub output_field: String,
     /// Whether `.keyword` fields are compared.
+    #[serde(alias = "es_input_query_add_keyword")]
     pub add_keyword: bool,
     /// Seconds for which an answer is remembered, in strict mode.
     pub cache_seconds: u64,
@@ -43,9 +44,6 @@ pub struct DynamicNewField {
     pub cache_size: usize,
     /// Whether the Java class's flaws are kept.
     pub mode: Mode,
-    #[serde(skip)]
-    #[schemars(skip)]
-    pub(crate) client: Client,
 }
 
 impl Default for DynamicNewField {
@@ -63,7 +61,6 @@ impl Default for DynamicNewField {
             cache_seconds: 60,
             cache_size: 10_000,
             mode: Mode::Strict,
-            client: Client::default(),
         }
     }
 }
@@ -87,6 +84,7 @@ impl Build for DynamicNewField {
         Ok(Box::new(Lookup {
             paths: self.input_fields.iter().map(|f| path(f.trim())).collect(),
             options: Arc::new(self.clone()),
+            client: Client::default(),
             cache: Arc::default(),
         }))
     }
@@ -95,6 +93,7 @@ impl Build for DynamicNewField {
 #[derive(Clone, Debug)]
 struct Lookup {
     options: Arc<DynamicNewField>,
+    client: Client,
     paths: Arc<[Vec<String>]>,
     cache: Arc<Mutex<HashMap<Vec<String>, (Instant, Value)>>>,
 }
@@ -143,11 +142,12 @@ impl Lookup {
             return Ok(value);
         }
         let url = format!("{}/{}/_search", self.options.es_url.trim_end_matches('/'), self.options.es_index);
-        let reply = self.options.client.request("POST", &url, Some(&self.query(&values)));
-        let reply = reply.map_err(|e| TransformError::new(format!("index {} cannot be searched: {e}", self.options.es_index)))?;
+        let reply = self.client.request("POST", &url, Some(&self.query(&values)));
+        let reply = reply.map_err(|e| TransformError::transient(format!("index {} cannot be searched: {e}", self.options.es_index)))?;
         if reply.status != 200 && reply.status != 404 {
             let text = format!("the search in index {} is answered with status {}", self.options.es_index, reply.status);
-            return Err(TransformError::new(text));
+            let passes = matches!(reply.status, 429 | 500..=599);
+            return Err(if passes { TransformError::transient(text) } else { TransformError::new(text) });
         }
         let found = first_hit(&reply.body, &self.options.es_output_field).flatten().unwrap_or_default();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,7 +164,7 @@ impl Lookup {
         let body = self.query(values);
         let mut outcome = String::new();
         for _ in 0..ATTEMPTS {
-            outcome = match self.options.client.request("GET", &url, Some(&body)) {
+            outcome = match self.client.request("GET", &url, Some(&body)) {
                 Err(e) => format!("Error occured while making the query : {e}"),
                 Ok(reply) => match first_hit(&reply.body, &self.options.es_output_field).flatten() {
                     Some(Value::String(text)) => return Value::String(text),
@@ -293,6 +293,10 @@ impl Transform for Lookup {
             data.schema = Some(changed);
         }
         Ok(Some(record))
+    }
+
+    fn connect(&mut self, search: &Arc<dyn Search>) {
+        self.client = Client(Some(Arc::clone(search)));
     }
 
     fn clone_box(&self) -> Box<dyn Transform> {

@@ -7,9 +7,13 @@
 mod anonymous_profile;
 mod biometrics;
 mod dynamic_new_field;
+#[cfg(test)]
+mod golden;
 mod java_format;
 mod java_map;
 mod org_json;
+#[cfg(test)]
+mod strict;
 mod string_to_json;
 mod timestamp_converter_adv;
 mod timestamp_selector;
