@@ -132,7 +132,10 @@ impl Bulk {
         // A partial document does not stand for the one before it.
         if op == Op::Update {
             self.by_hash.remove(&entry.hash);
-        } else if op != Op::Create && !target.is_empty() && !self.supersede(entry.hash, &target, entry.version) {
+        } else if op != Op::Create
+            && !target.is_empty()
+            && !self.supersede(entry.hash, &target, entry.version)
+        {
             self.body.truncate(start);
             self.superseded = self.superseded.saturating_add(1);
             return;
@@ -314,10 +317,17 @@ impl Sealed {
     /// earlier would come last.
     pub(crate) fn with_followers(&self, again: Vec<usize>, sent: &[usize]) -> Vec<usize> {
         let target = |i: usize| {
-            let item = self.items.get(i).filter(|item| item.op == Op::Update || item.version.is_none())?;
+            let item = self
+                .items
+                .get(i)
+                .filter(|item| item.op == Op::Update || item.version.is_none())?;
             self.body.get(item.target.clone()).filter(|t| !t.is_empty())
         };
-        let first: HashMap<&[u8], usize> = again.iter().rev().filter_map(|&i| Some((target(i)?, i))).collect();
+        let first: HashMap<&[u8], usize> = again
+            .iter()
+            .rev()
+            .filter_map(|&i| Some((target(i)?, i)))
+            .collect();
         if first.is_empty() {
             return again;
         }
@@ -460,7 +470,13 @@ mod tests {
             document: (op != Op::Delete).then_some(document.as_bytes()),
             kept: None,
         };
-        for (id, op) in [("a", Op::Update), ("b", Op::Update), ("a", Op::Update), ("a", Op::Delete), ("b", Op::Create)] {
+        for (id, op) in [
+            ("a", Op::Update),
+            ("b", Op::Update),
+            ("a", Op::Update),
+            ("a", Op::Delete),
+            ("b", Op::Create),
+        ] {
             b.push(1, entry(id, op, "{\"x\":1}"));
         }
         let s = b.seal();

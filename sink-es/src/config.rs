@@ -13,11 +13,12 @@ use serde::Deserialize;
 pub use self::access::{AuthConfig, ProxyConfig, TlsConfig};
 pub use self::bulk::BulkConfig;
 pub use self::documents::{
-    BadDocument, DataStreamConfig, DeleteOn, DocumentFrom, IdFrom, ResourceKind, ResourcesConfig, TopicOverride,
-    Versions, Write,
+    BadDocument, DataStreamConfig, DeleteOn, DocumentFrom, IdFrom, ResourceKind, ResourcesConfig,
+    TopicOverride, Versions, Write,
 };
 pub use self::mapping::{
-    ConvertConfig, Decimals, JsonMapping, MappingConfig, Maps, OnConflict, StringMapping, TemplateConfig, Times,
+    ConvertConfig, Decimals, JsonMapping, MappingConfig, Maps, OnConflict, StringMapping, TemplateConfig,
+    Times,
 };
 
 /// Elasticsearch (7, 8, 9) or OpenSearch (1, 2, 3) to write documents to.

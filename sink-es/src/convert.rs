@@ -18,8 +18,13 @@ pub(crate) enum Shape {
     Each(Box<Shape>),
     /// An object, or a list of pairs, to a list of `key` and `value`.
     Entries(Box<Shape>),
-    Decimal { scale: i32, text: bool },
-    VariableDecimal { text: bool },
+    Decimal {
+        scale: i32,
+        text: bool,
+    },
+    VariableDecimal {
+        text: bool,
+    },
     /// A number since 1970, or since midnight, in this many units a second; days for 0.
     Instant(i64),
     TimeOfDay(i64),
@@ -43,7 +48,11 @@ impl Shape {
             "struct" => {
                 let changed = |f: &Schema| Some((raw_name(&f.field), Self::compile(f, c)?));
                 let fields: Vec<_> = schema.fields.iter().filter_map(changed).collect();
-                if fields.is_empty() { Self::Keep } else { Self::Object(fields) }
+                if fields.is_empty() {
+                    Self::Keep
+                } else {
+                    Self::Object(fields)
+                }
             }
             "array" => match schema.items.as_ref().and_then(|i| Self::compile(i, c)) {
                 Some(shape) => Self::Each(Box::new(shape)),
@@ -59,13 +68,16 @@ impl Shape {
                     Self::Each(Box::new(value))
                 }
             }
-            "bytes" if schema.meaning() == DECIMAL && c.decimals != Decimals::AsIs => {
-                Self::Decimal { scale: schema.scale(), text }
-            }
+            "bytes" if schema.meaning() == DECIMAL && c.decimals != Decimals::AsIs => Self::Decimal {
+                scale: schema.scale(),
+                text,
+            },
             "string" if schema.meaning() == JSON && c.json => Self::Json,
             "int32" | "int64" if c.times == Times::Iso => match schema.meaning() {
                 "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Self::Instant(0),
-                "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => Self::Instant(1_000),
+                "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => {
+                    Self::Instant(1_000)
+                }
                 "io.debezium.time.MicroTimestamp" => Self::Instant(1_000_000),
                 "io.debezium.time.NanoTimestamp" => Self::Instant(1_000_000_000),
                 "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => Self::TimeOfDay(1_000),
@@ -99,7 +111,9 @@ impl Shape {
             Self::Each(shape) => return each(shape, value, out),
             Self::Entries(shape) => return entries(shape, value, out),
             Self::Json => {
-                let Ok(text) = serde_json::from_slice::<String>(value) else { return Ok(false) };
+                let Ok(text) = serde_json::from_slice::<String>(value) else {
+                    return Ok(false);
+                };
                 if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_err() {
                     return Ok(false);
                 }
@@ -266,7 +280,8 @@ mod tests {
 
     #[test]
     fn every_conversion_and_nothing_else() {
-        let decimal = json!({ "field": "n", "type": "bytes", "name": DECIMAL, "parameters": { "scale": "2" } });
+        let decimal =
+            json!({ "field": "n", "type": "bytes", "name": DECIMAL, "parameters": { "scale": "2" } });
         let schema = json!({ "type": "struct", "fields": [
             decimal, field("v", "struct", VARIABLE_DECIMAL), field("d", "int32", "io.debezium.time.Date"),
             field("t", "int64", "io.debezium.time.MicroTimestamp"), field("h", "int64", "io.debezium.time.MicroTime"),
@@ -291,11 +306,18 @@ mod tests {
             { "field": "n", "type": "bytes", "name": DECIMAL }, field("j", "string", JSON),
             field("d", "int32", "io.debezium.time.Date"), field("p", "struct", POINT) ]});
         let all = json!({ "decimals": "double", "times": "iso", "json": true, "geo_points": true });
-        for row in [r#"{"n":1.5,"j":"{","d":99999999,"p":{"x":1}}"#, r#"[1]"#, r#"{"n":"***"}"#] {
+        for row in [
+            r#"{"n":1.5,"j":"{","d":99999999,"p":{"x":1}}"#,
+            r#"[1]"#,
+            r#"{"n":"***"}"#,
+        ] {
             assert_eq!(convert(&schema, all.clone(), row), row);
         }
         let pairs = json!({ "type": "map", "keys": { "type": "int32" }, "values": { "type": "string" } });
-        assert_eq!(convert(&pairs, json!({}), r#"[[1,"a"],[2,null]]"#), r#"[{"key":1,"value":"a"},{"key":2,"value":null}]"#);
+        assert_eq!(
+            convert(&pairs, json!({}), r#"[[1,"a"],[2,null]]"#),
+            r#"[{"key":1,"value":"a"},{"key":2,"value":null}]"#
+        );
         assert_eq!(convert(&pairs, json!({}), "[1]"), "[1]");
     }
 }

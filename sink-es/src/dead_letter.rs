@@ -24,7 +24,9 @@ pub(crate) struct DeadLetters {
 
 impl std::fmt::Debug for DeadLetters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeadLetters").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("DeadLetters")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +134,12 @@ impl Letters {
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
-    pub(crate) fn add(&mut self, policy: &BadDocument, letter: &Letter<'_>, pipeline: &str) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        policy: &BadDocument,
+        letter: &Letter<'_>,
+        pipeline: &str,
+    ) -> Result<(), Error> {
         match policy {
             BadDocument::DeadLetter(_) => letter.write(&mut self.lines),
             BadDocument::DeadLetterTopic(topic) => {
@@ -152,17 +159,30 @@ impl Letter<'_> {
     /// The record as it came, with Kafka Connect's error headers behind its own.
     fn put(&self, topic: &str, pipeline: &str, out: &mut Batch) {
         original::restore(self.record.unwrap_or_default(), out);
-        let stage = if self.status.is_some() { "TASK_PUT" } else { "VALUE_CONVERTER" };
+        let stage = if self.status.is_some() {
+            "TASK_PUT"
+        } else {
+            "VALUE_CONVERTER"
+        };
         let text = |v: Option<String>| v.unwrap_or_default();
         let connect: [(&str, String); 9] = [
             ("__connect.errors.topic", self.topic.to_owned()),
-            ("__connect.errors.partition", text(self.partition.map(|p| p.to_string()))),
-            ("__connect.errors.offset", text(self.offset.map(|o| o.to_string()))),
+            (
+                "__connect.errors.partition",
+                text(self.partition.map(|p| p.to_string())),
+            ),
+            (
+                "__connect.errors.offset",
+                text(self.offset.map(|o| o.to_string())),
+            ),
             ("__connect.errors.connector.name", pipeline.to_owned()),
             ("__connect.errors.task.id", "0".to_owned()),
             ("__connect.errors.stage", stage.to_owned()),
             ("__connect.errors.class.name", "pgcdc".to_owned()),
-            ("__connect.errors.exception.class.name", self.error.unwrap_or("invalid_record").to_owned()),
+            (
+                "__connect.errors.exception.class.name",
+                self.error.unwrap_or("invalid_record").to_owned(),
+            ),
             ("__connect.errors.exception.message", self.reason.to_owned()),
         ];
         for (name, value) in connect.iter().filter(|(_, value)| !value.is_empty()) {
@@ -181,7 +201,9 @@ impl Letter<'_> {
             }
         }
         out.finish(RecordHead {
-            topic: Arc::new(Topic { name: topic.to_owned() }),
+            topic: Arc::new(Topic {
+                name: topic.to_owned(),
+            }),
             partition: None,
             timestamp_ms: None,
             position: Position::default(),
@@ -255,7 +277,11 @@ fn open_file(path: &Path) -> Result<File, Error> {
         let text = format!("cannot open index.on_bad_document.dead_letter {}", path.display());
         Error::new(ErrorKind::Config, text).with_source(e)
     };
-    let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)?;
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
     // So that the file's name, too, outlives a power loss.
     File::open(parent.unwrap_or(Path::new(".")))

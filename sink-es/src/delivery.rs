@@ -81,7 +81,11 @@ impl Delivery {
                 Duration::from_millis(config.first_backoff_ms),
                 Duration::from_millis(config.max_backoff_ms),
             ),
-            governor: Governor::new(b.max_in_flight, b.max_bytes, Duration::from_millis(b.target_latency_ms)),
+            governor: Governor::new(
+                b.max_in_flight,
+                b.max_bytes,
+                Duration::from_millis(b.target_latency_ms),
+            ),
             preparation: Preparation::new(config),
             written: Written::default(),
             ladder: Ladder::new(),
@@ -142,7 +146,13 @@ impl Delivery {
             }
             return Ok(sent.len() / 2);
         }
-        self.reject_only(bulk, sent, 413, "the document alone is larger than the server takes").await
+        self.reject_only(
+            bulk,
+            sent,
+            413,
+            "the document alone is larger than the server takes",
+        )
+        .await
     }
 
     /// After a refusal of the whole for one item: how many to send at once, until the one is found.
@@ -213,7 +223,9 @@ impl Delivery {
             }
             400 if reply::blames_an_item(&answer.body) => {
                 self.telemetry.refused.increment(1);
-                return Ok(Attempt::OneIsBad(reply::request_error(&answer.body).unwrap_or_default()));
+                return Ok(Attempt::OneIsBad(
+                    reply::request_error(&answer.body).unwrap_or_default(),
+                ));
             }
             _ => {
                 self.telemetry.refused.increment(1);
@@ -320,7 +332,12 @@ impl Delivery {
     ///
     /// # Errors
     /// The record's, if it is not to be left out; what hinders the keeping of its letter.
-    pub(crate) async fn invalid(&self, place: &Place, reason: &str, letter: &Letter<'_>) -> Result<(), Error> {
+    pub(crate) async fn invalid(
+        &self,
+        place: &Place,
+        reason: &str,
+        letter: &Letter<'_>,
+    ) -> Result<(), Error> {
         let mut letters = Letters::default();
         self.by_policy(&self.invalid, place, reason, letter, &mut letters)?;
         self.dead_letters.keep(letters).await

@@ -73,9 +73,12 @@ impl Encoder {
             } else {
                 Kept::Nothing
             },
-            timestamps: config
-                .streams()
-                .then(|| config.data_stream.as_ref().map_or_else(Vec::new, |d| d.timestamp_fields.clone())),
+            timestamps: config.streams().then(|| {
+                config
+                    .data_stream
+                    .as_ref()
+                    .map_or_else(Vec::new, |d| d.timestamp_fields.clone())
+            }),
             routes: Routes::new(config),
             hasher: foldhash::fast::RandomState::default(),
             id: String::new(),
@@ -139,7 +142,8 @@ impl Encoder {
                 Err(reason) => return Encoded::Bad { place, reason },
             },
         };
-        let has_id = keyed || (route.id_from != IdFrom::Auto && place_id(record.head, reading.read, &mut self.id));
+        let has_id =
+            keyed || (route.id_from != IdFrom::Auto && place_id(record.head, reading.read, &mut self.id));
         let hash = self
             .hasher
             .hash_one((route.index.as_str(), has_id, self.id.as_str()));
@@ -185,7 +189,11 @@ impl Encoder {
             document,
             kept: Some(self.kept.as_slice()).filter(|h| !h.is_empty()),
         };
-        if known { Encoded::Entry(entry) } else { Encoded::Unversioned(entry) }
+        if known {
+            Encoded::Entry(entry)
+        } else {
+            Encoded::Unversioned(entry)
+        }
     }
 
     /// The version, and whether it is known: a tombstone has none of its own.
@@ -211,7 +219,12 @@ impl Encoder {
     }
 
     /// Writes the `_id`; false when the record's place must do.
-    fn id_of(&mut self, route: &Route, record: &Record<'_>, reading: &Reading<'_>) -> Result<bool, &'static str> {
+    fn id_of(
+        &mut self,
+        route: &Route,
+        record: &Record<'_>,
+        reading: &Reading<'_>,
+    ) -> Result<bool, &'static str> {
         if let Some(template) = &route.id_template {
             render(template, record, reading, &mut self.id)?;
             let mut bytes = std::mem::take(&mut self.id).into_bytes();
@@ -238,7 +251,9 @@ impl Encoder {
             Event::Tombstone if matches!(self.delete_on, DeleteOn::DeleteEvent | DeleteOn::Nothing) => {
                 Skipped::Tombstone
             }
-            Event::Delete if matches!(self.delete_on, DeleteOn::Tombstone | DeleteOn::Nothing) => Skipped::Delete,
+            Event::Delete if matches!(self.delete_on, DeleteOn::Tombstone | DeleteOn::Nothing) => {
+                Skipped::Delete
+            }
             _ => return None,
         })
     }
@@ -270,7 +285,9 @@ fn render(
     reading: &Reading<'_>,
     out: &mut String,
 ) -> Result<(), &'static str> {
-    let key = record.key.map(|k| json::only_value(k).and_then(|k| key::payload(k).map_err(|_| json::Malformed)));
+    let key = record
+        .key
+        .map(|k| json::only_value(k).and_then(|k| key::payload(k).map_err(|_| json::Malformed)));
     let row = match reading.event {
         Event::Put(document) => Some(document),
         _ => reading.before,
@@ -318,7 +335,9 @@ fn write(
             None => out.extend_from_slice(raw),
         }
         // The document's own brace becomes the comma behind the timestamp, unless it is empty.
-        let empty = json::members(out.get(start..).unwrap_or_default()).next().is_none();
+        let empty = json::members(out.get(start..).unwrap_or_default())
+            .next()
+            .is_none();
         if empty {
             out.truncate(start);
             out.push(b'}');

@@ -313,7 +313,10 @@ mod tests {
         let envelope = r#"{"before":null,"after":{"id":1},"source":{"lsn":8},"op":"c"}"#;
         let mut reader = EnvelopeReader::new(true);
         let got = reader.read(Some(envelope.as_bytes())).unwrap();
-        assert_eq!((got.event, got.source), (Event::Put(envelope.as_bytes()), Some(&br#"{"lsn":8}"#[..])));
+        assert_eq!(
+            (got.event, got.source),
+            (Event::Put(envelope.as_bytes()), Some(&br#"{"lsn":8}"#[..]))
+        );
         assert_eq!(reader.read(None).unwrap().event, Event::Tombstone);
         assert_eq!(reader.read(Some(b"1")), Err(BadValue::NotAnObject));
     }

@@ -123,7 +123,10 @@ impl Permit<'_> {
             let less = (bytes.min(now) / 4 * 3).max(LEAST_BYTES.min(most));
             g.bytes.fetch_min(less, Ordering::AcqRel);
         } else if full && took < g.target / 2 && now < most {
-            g.bytes.store((now / 4 * 5).max(now.saturating_add(1)).min(most), Ordering::Release);
+            g.bytes.store(
+                (now / 4 * 5).max(now.saturating_add(1)).min(most),
+                Ordering::Release,
+            );
         }
     }
 }
@@ -151,7 +154,11 @@ mod tests {
         for _ in 0..8 {
             permits.push(g.permit().await);
         }
-        assert!(tokio::time::timeout(Duration::from_millis(20), g.permit()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), g.permit())
+                .await
+                .is_err()
+        );
         for permit in permits {
             permit.busy();
         }
@@ -173,7 +180,11 @@ mod tests {
         }
         assert_eq!(g.bytes(), LEAST_BYTES);
         g.permit().await.taken(10, TARGET / 4);
-        assert_eq!(g.bytes(), LEAST_BYTES, "a small request says nothing about larger ones");
+        assert_eq!(
+            g.bytes(),
+            LEAST_BYTES,
+            "a small request says nothing about larger ones"
+        );
         for _ in 0..100 {
             g.permit().await.taken(g.bytes(), TARGET / 4);
         }

@@ -37,7 +37,10 @@ fn field(schema: &Schema, config: &MappingConfig, flavor: Flavor) -> Value {
         "string" => string(schema, config, flavor),
         "bytes" if schema.meaning() == DECIMAL => decimal(config, Some(schema.scale())),
         "bytes" => of("binary"),
-        "array" => schema.items.as_ref().map_or_else(|| of("object"), |i| field(i, config, flavor)),
+        "array" => schema
+            .items
+            .as_ref()
+            .map_or_else(|| of("object"), |i| field(i, config, flavor)),
         "map" => map(schema, config, flavor),
         "struct" if schema.meaning() == VARIABLE_DECIMAL && config.convert.decimals != Decimals::AsIs => {
             decimal(config, None)
@@ -125,7 +128,10 @@ fn decimal(config: &MappingConfig, scale: Option<i32>) -> Value {
 }
 
 fn map(schema: &Schema, config: &MappingConfig, flavor: Flavor) -> Value {
-    let value = |s: &Option<Box<Schema>>| s.as_ref().map_or_else(|| of("object"), |v| field(v, config, flavor));
+    let value = |s: &Option<Box<Schema>>| {
+        s.as_ref()
+            .map_or_else(|| of("object"), |v| field(v, config, flavor))
+    };
     if config.convert.maps == Maps::Entries || !schema.has_text_keys() {
         return json!({ "properties": { "key": value(&schema.keys), "value": value(&schema.values) } });
     }
@@ -156,7 +162,11 @@ pub(crate) fn missing(
             add.insert(name.clone(), wanted.clone());
             continue;
         };
-        let field = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let field = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
         let (w, k) = (type_of(wanted), type_of(known));
         if !takes(k, w) {
             conflicts.push(Conflict {
@@ -209,7 +219,10 @@ fn takes(have: &str, want: &str) -> bool {
         (None, Some(_)) => !matches!(have, "boolean" | "ip" | "binary"),
         (Some(_), None) => false,
         (None, None) => match want {
-            "text" | "keyword" => !matches!(have, "float" | "double" | "half_float" | "scaled_float" | "boolean" | "binary"),
+            "text" | "keyword" => !matches!(
+                have,
+                "float" | "double" | "half_float" | "scaled_float" | "boolean" | "binary"
+            ),
             "double" | "scaled_float" => have != "boolean" && have != "date",
             "boolean" => have == "keyword" || have == "text",
             _ => true,
@@ -220,8 +233,23 @@ fn takes(have: &str, want: &str) -> bool {
 fn is_scalar(kind: &str) -> bool {
     matches!(
         kind,
-        "boolean" | "byte" | "short" | "integer" | "long" | "unsigned_long" | "float" | "double" | "half_float"
-            | "scaled_float" | "text" | "keyword" | "date" | "date_nanos" | "ip" | "binary" | "wildcard"
+        "boolean"
+            | "byte"
+            | "short"
+            | "integer"
+            | "long"
+            | "unsigned_long"
+            | "float"
+            | "double"
+            | "half_float"
+            | "scaled_float"
+            | "text"
+            | "keyword"
+            | "date"
+            | "date_nanos"
+            | "ip"
+            | "binary"
+            | "wildcard"
     )
 }
 
@@ -297,7 +325,17 @@ mod tests {
             Value::Object(add),
             json!({ "o": { "properties": { "y": { "type": "long" } } }, "new": { "type": "date" } })
         );
-        let named: Vec<_> = conflicts.iter().map(|c| (c.field.as_str(), c.have.as_str(), c.want.as_str())).collect();
-        assert_eq!(named, [("n", "integer", "long"), ("b", "boolean", "text"), ("k", "keyword", "object")]);
+        let named: Vec<_> = conflicts
+            .iter()
+            .map(|c| (c.field.as_str(), c.have.as_str(), c.want.as_str()))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                ("n", "integer", "long"),
+                ("b", "boolean", "text"),
+                ("k", "keyword", "object")
+            ]
+        );
     }
 }

@@ -267,7 +267,10 @@ mod tests {
 
     #[test]
     fn elements_are_raw_slices() {
-        assert_eq!(elements(b"[ 1, \"a,]\" ,[2],{}]").unwrap(), [&b"1"[..], b"\"a,]\"", b"[2]", b"{}"]);
+        assert_eq!(
+            elements(b"[ 1, \"a,]\" ,[2],{}]").unwrap(),
+            [&b"1"[..], b"\"a,]\"", b"[2]", b"{}"]
+        );
         assert!(elements(b"[]").unwrap().is_empty());
         for bad in [&b"[1"[..], b"[1 2]", b"{}", b"[,]"] {
             assert_eq!(elements(bad), Err(Malformed));

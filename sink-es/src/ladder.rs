@@ -87,7 +87,10 @@ impl Sample {
             commit,
             // A flat row may have a column of this name.
             decoded: times.as_ref().and_then(|t| t.ts_ms).filter(|_| commit.is_some()),
-            kafka: record.head.timestamp_ms.filter(|_| record.head.partition.is_some()),
+            kafka: record
+                .head
+                .timestamp_ms
+                .filter(|_| record.head.partition.is_some()),
             consumed: now_ms(),
         }
     }
@@ -106,7 +109,8 @@ impl Sample {
 
 impl Ladder {
     pub(crate) fn new() -> Self {
-        let histogram = |step: &'static str| metrics::histogram!(crate::telemetry::LATENCY_SECONDS, "step" => step);
+        let histogram =
+            |step: &'static str| metrics::histogram!(crate::telemetry::LATENCY_SECONDS, "step" => step);
         Self {
             state: Mutex::default(),
             histograms: Latency::default().steps().map(|(step, _)| histogram(step)),
@@ -174,15 +178,26 @@ mod tests {
     #[test]
     fn each_step_is_the_time_between_two_stages() {
         let envelope = r#"{"before":null,"after":{"ts_ms":1},"source":{"ts_ms":100},"op":"c","ts_ms":110}"#;
-        for value in [envelope.to_owned(), format!(r#"{{"schema":{{}},"payload":{envelope}}}"#)] {
+        for value in [
+            envelope.to_owned(),
+            format!(r#"{{"schema":{{}},"payload":{envelope}}}"#),
+        ] {
             let at = sample(&value, Some(0));
             let got = Sample { consumed: 150, ..at }.latency(200);
             let steps = got.steps().map(|(_, ms)| ms);
             assert_eq!(steps, [Some(10), Some(20), Some(20), Some(50), Some(100)]);
         }
-        let direct = Sample { consumed: 150, ..sample(envelope, None) }.latency(200);
+        let direct = Sample {
+            consumed: 150,
+            ..sample(envelope, None)
+        }
+        .latency(200);
         assert_eq!((direct.decoded_to_kafka, direct.kafka_to_consumed), (None, None));
-        let flat = Sample { consumed: 150, ..sample(r#"{"ts_ms":5}"#, None) }.latency(200);
+        let flat = Sample {
+            consumed: 150,
+            ..sample(r#"{"ts_ms":5}"#, None)
+        }
+        .latency(200);
         assert_eq!(flat.steps().map(|(_, ms)| ms), [None, None, None, Some(50), None]);
     }
 

@@ -52,8 +52,8 @@ mod tls;
 mod version;
 
 pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, TlsConfig, Versions, Write};
-pub use ladder::Latency;
 pub use envelope::schema_of;
+pub use ladder::Latency;
 pub use lookup::HttpSearch;
 pub use plan::{PlannedRequest, TopicPlan, plan};
 pub use probe::{ClusterInfo, probe, probe_topic};

@@ -47,7 +47,9 @@ impl Search for HttpSearch {
         let method = Method::from_bytes(method.as_bytes()).map_err(|e| e.to_string())?;
         let mut request = self.client.request(method, url);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_owned());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_owned());
         }
         let sent = async {
             let answer = request.send().await?;
@@ -55,6 +57,8 @@ impl Search for HttpSearch {
             let body = answer.text().await?;
             Ok::<_, reqwest::Error>(Reply { status, body })
         };
-        self.runtime.block_on(sent).map_err(|e| e.without_url().to_string())
+        self.runtime
+            .block_on(sent)
+            .map_err(|e| e.without_url().to_string())
     }
 }

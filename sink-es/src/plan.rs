@@ -9,7 +9,7 @@ use crate::config::{DocumentFrom, IndexConfig, JsonMapping};
 use crate::connect_schema::Schema;
 use crate::delivery::refused;
 use crate::infer::{self, Flavor};
-use crate::prepare::{creation, creates, known_fields, segment, template};
+use crate::prepare::{creates, creation, known_fields, segment, template};
 use crate::route::index_of;
 
 /// A request that would be sent.
@@ -43,7 +43,10 @@ pub struct TopicPlan {
 ///
 /// # Errors
 /// When the cluster does not answer or refuses, and for options that are wrong.
-pub async fn plan(config: &IndexConfig, topics: &[(String, Option<Vec<u8>>)]) -> Result<Vec<TopicPlan>, Error> {
+pub async fn plan(
+    config: &IndexConfig,
+    topics: &[(String, Option<Vec<u8>>)],
+) -> Result<Vec<TopicPlan>, Error> {
     config.validate()?;
     let client = Client::new(config)?;
     let flavor = flavor(&client, config).await?;
@@ -51,7 +54,14 @@ pub async fn plan(config: &IndexConfig, topics: &[(String, Option<Vec<u8>>)]) ->
     for (i, (topic, schema)) in topics.iter().enumerate() {
         let mut plan = one(&client, config, flavor, topic, schema.as_deref()).await?;
         if let (0, Some((path, body))) = (i, template(config)) {
-            plan.requests.insert(0, PlannedRequest { method: "PUT", path, body: Some(body) });
+            plan.requests.insert(
+                0,
+                PlannedRequest {
+                    method: "PUT",
+                    path,
+                    body: Some(body),
+                },
+            );
         }
         plans.push(plan);
     }
@@ -64,7 +74,11 @@ async fn flavor(client: &Client, config: &IndexConfig) -> Result<Flavor, Error> 
     }
     let answer = client.send(Method::GET, "", None).await?;
     let open = memchr::memmem::find(&answer.body, b"\"opensearch\"").is_some();
-    Ok(if open { Flavor::OpenSearch } else { Flavor::Elasticsearch })
+    Ok(if open {
+        Flavor::OpenSearch
+    } else {
+        Flavor::Elasticsearch
+    })
 }
 
 async fn one(
@@ -95,21 +109,43 @@ async fn one(
             Some(_) => (format!("_data_stream/{name}"), None),
             None => (name, Some(creation(config, topic))),
         };
-        plan.requests.push(PlannedRequest { method: "PUT", path, body });
+        plan.requests.push(PlannedRequest {
+            method: "PUT",
+            path,
+            body,
+        });
     }
     let Some(schema) = schema.filter(|_| config.mapping.infer).and_then(Schema::parse) else {
         return Ok(plan);
     };
-    let row = if config.document == DocumentFrom::Row { schema.row() } else { &schema };
+    let row = if config.document == DocumentFrom::Row {
+        schema.row()
+    } else {
+        &schema
+    };
     let want = infer::properties(row, &config.mapping, flavor);
-    let explicit = || config.mappings.as_ref().and_then(|m| m.get("properties")?.as_object().cloned());
+    let explicit = || {
+        config
+            .mappings
+            .as_ref()
+            .and_then(|m| m.get("properties")?.as_object().cloned())
+    };
     let have: Map<String, Value> = have.unwrap_or_else(|| explicit().unwrap_or_default());
     let mut conflicts = Vec::new();
     let add = infer::missing(&want, &have, "", &mut conflicts);
-    let sentence = |c: &infer::Conflict| format!("field {} is mapped as {}, and the column needs {}", c.field, c.have, c.want);
+    let sentence = |c: &infer::Conflict| {
+        format!(
+            "field {} is mapped as {}, and the column needs {}",
+            c.field, c.have, c.want
+        )
+    };
     plan.conflicts = conflicts.iter().map(sentence).collect();
     if !add.is_empty() && (config.mapping.update || have.is_empty() || !plan.exists) {
-        plan.requests.push(PlannedRequest { method: "PUT", path, body: Some(json!({ "properties": add })) });
+        plan.requests.push(PlannedRequest {
+            method: "PUT",
+            path,
+            body: Some(json!({ "properties": add })),
+        });
     }
     Ok(plan)
 }

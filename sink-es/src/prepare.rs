@@ -71,7 +71,11 @@ pub(crate) fn creation(config: &IndexConfig, topic: &str) -> Value {
 fn settings(config: &IndexConfig) -> Map<String, Value> {
     let mut settings = config.settings.clone().unwrap_or_default();
     let nested = settings.get("index").and_then(|i| i.get("gc_deletes")).is_some();
-    if !nested && !["index.gc_deletes", "gc_deletes"].iter().any(|k| settings.contains_key(*k)) {
+    if !nested
+        && !["index.gc_deletes", "gc_deletes"]
+            .iter()
+            .any(|k| settings.contains_key(*k))
+    {
         settings.insert("index.gc_deletes".into(), GC_DELETES.into());
     }
     settings
@@ -126,7 +130,9 @@ impl Delivery {
         if let Some(resources) = &p.config.resources {
             let (path, what) = match resources.kind {
                 ResourceKind::Index => (name, "index"),
-                ResourceKind::AliasIndex | ResourceKind::AliasDataStream => (format!("_alias/{name}"), "alias"),
+                ResourceKind::AliasIndex | ResourceKind::AliasDataStream => {
+                    (format!("_alias/{name}"), "alias")
+                }
                 ResourceKind::DataStream => (format!("_data_stream/{name}"), "data stream"),
             };
             return match self.ask(Method::GET, &path, None).await? {
@@ -160,8 +166,14 @@ impl Delivery {
     pub(crate) async fn learn(&self, route: &Route, schema: &[u8]) -> Result<Option<Arc<Shape>>, Error> {
         let c = &self.preparation.config;
         // A tombstone's schema is null, and a value without a struct has no fields.
-        let Some(schema) = Schema::parse(schema) else { return Ok(None) };
-        let row = if c.document == DocumentFrom::Row { schema.row() } else { &schema };
+        let Some(schema) = Schema::parse(schema) else {
+            return Ok(None);
+        };
+        let row = if c.document == DocumentFrom::Row {
+            schema.row()
+        } else {
+            &schema
+        };
         if c.mapping.infer && route.typed {
             self.add_fields(route, row).await?;
         }
@@ -177,7 +189,12 @@ impl Delivery {
         let have = match answer.status.as_u16() {
             200 => known_fields(&answer)?,
             404 => Map::new(),
-            _ => return Err(refused(&format!("the look at the mapping of {}", route.index), &answer)),
+            _ => {
+                return Err(refused(
+                    &format!("the look at the mapping of {}", route.index),
+                    &answer,
+                ));
+            }
         };
         if !c.mapping.update && !have.is_empty() {
             return Ok(());
@@ -193,7 +210,11 @@ impl Delivery {
         let fields = add.keys().cloned().collect::<Vec<_>>().join(", ");
         let body = json!({ "properties": add });
         let answer = self.ask(Method::PUT, &path, Some(&body)).await?;
-        accept(answer, &format!("the mapping of {} for {fields}", route.index), false)?;
+        accept(
+            answer,
+            &format!("the mapping of {} for {fields}", route.index),
+            false,
+        )?;
         tracing::info!(index = route.index, fields, "mapped new fields");
         Ok(())
     }
@@ -208,7 +229,10 @@ impl Delivery {
                 "rebuild the index (`pgcdc index rebuild`), or set index.mapping.on_conflict: continue",
             )),
             OnConflict::Continue => {
-                tracing::warn!(conflicts = count, "{text}: documents that do not fit go by index.on_bad_document");
+                tracing::warn!(
+                    conflicts = count,
+                    "{text}: documents that do not fit go by index.on_bad_document"
+                );
                 Ok(())
             }
         }
@@ -223,7 +247,11 @@ impl Delivery {
         let look = async {
             let answer = self.ask(Method::GET, "", None).await?;
             let open = answer.is_some_and(|a| memchr::memmem::find(&a.body, b"\"opensearch\"").is_some());
-            Ok(if open { Flavor::OpenSearch } else { Flavor::Elasticsearch })
+            Ok(if open {
+                Flavor::OpenSearch
+            } else {
+                Flavor::Elasticsearch
+            })
         };
         p.flavor.get_or_try_init(|| look).await.copied()
     }
@@ -248,18 +276,30 @@ impl Delivery {
             path.push_str("&routing=");
             path.push_str(&segment(routing));
         }
-        let Some(answer) = self.ask(Method::GET, &path, None).await? else { return Ok(None) };
+        let Some(answer) = self.ask(Method::GET, &path, None).await? else {
+            return Ok(None);
+        };
         match answer.status.as_u16() {
             404 => Ok(None),
-            200 => serde_json::from_slice::<Found>(&answer.body).map(|f| Some(f.version)).map_err(|e| {
-                Error::new(ErrorKind::SinkRejected, "a document's version cannot be read").with_source(e)
-            }),
-            _ => Err(refused(&format!("the look at a document of {}", route.index), &answer)),
+            200 => serde_json::from_slice::<Found>(&answer.body)
+                .map(|f| Some(f.version))
+                .map_err(|e| {
+                    Error::new(ErrorKind::SinkRejected, "a document's version cannot be read").with_source(e)
+                }),
+            _ => Err(refused(
+                &format!("the look at a document of {}", route.index),
+                &answer,
+            )),
         }
     }
 
     /// Sends a request until it is answered by a server that is available; none when the sink has failed meanwhile.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Answer>, Error> {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Answer>, Error> {
         let mut pauses = Pauses::new(self.backoff);
         let bytes = body.map(|b| Bytes::from(b.to_string()));
         loop {
@@ -275,9 +315,12 @@ impl Delivery {
 
 /// The fields of all indexes behind a name.
 pub(crate) fn known_fields(answer: &Answer) -> Result<Map<String, Value>, Error> {
-    let all: Map<String, Value> = serde_json::from_slice(&answer.body)
-        .map_err(|e| Error::new(ErrorKind::SinkRejected, "the server's mapping cannot be read").with_source(e))?;
-    let properties = all.values().filter_map(|i| i.pointer("/mappings/properties")?.as_object());
+    let all: Map<String, Value> = serde_json::from_slice(&answer.body).map_err(|e| {
+        Error::new(ErrorKind::SinkRejected, "the server's mapping cannot be read").with_source(e)
+    })?;
+    let properties = all
+        .values()
+        .filter_map(|i| i.pointer("/mappings/properties")?.as_object());
     Ok(properties.flat_map(Map::clone).collect())
 }
 
@@ -303,7 +346,9 @@ mod tests {
 
     fn config(more: Value) -> IndexConfig {
         let mut c = json!({ "urls": ["http://h"], "create": true });
-        c.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        c.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         serde_json::from_value(c).unwrap()
     }
 
@@ -314,7 +359,11 @@ mod tests {
             creation(&c, "t"),
             json!({ "settings": { "index.gc_deletes": "10m" }, "mappings": { "dynamic": "strict" }, "aliases": { "all": {} } })
         );
-        for settings in [json!({ "index.gc_deletes": "1s" }), json!({ "gc_deletes": "1s" }), json!({ "index": { "gc_deletes": "1s" } })] {
+        for settings in [
+            json!({ "index.gc_deletes": "1s" }),
+            json!({ "gc_deletes": "1s" }),
+            json!({ "index": { "gc_deletes": "1s" } }),
+        ] {
             let c = config(json!({ "settings": settings }));
             assert_eq!(creation(&c, "t"), json!({ "settings": settings }));
         }
@@ -322,7 +371,9 @@ mod tests {
 
     #[test]
     fn a_template_holds_what_indexes_would() {
-        let c = config(json!({ "template": { "name": "a b", "patterns": ["x*"], "data_stream": true }, "mappings": { "dynamic": false } }));
+        let c = config(
+            json!({ "template": { "name": "a b", "patterns": ["x*"], "data_stream": true }, "mappings": { "dynamic": false } }),
+        );
         let (path, body) = template(&c).unwrap();
         assert_eq!(path, "_index_template/a%20b");
         assert_eq!(

@@ -87,8 +87,13 @@ pub async fn probe_topic(config: &IndexConfig, topic: &str) -> Result<ClusterInf
 
 /// The index to try: of resources that others have made, the first.
 fn target(config: &IndexConfig, topic: &str) -> String {
-    let resource = config.resources.as_ref().and_then(|r| r.by_topic.values().next().cloned());
-    resource.or_else(|| index_of(config, topic).ok()).unwrap_or_else(|| topic.to_owned())
+    let resource = config
+        .resources
+        .as_ref()
+        .and_then(|r| r.by_topic.values().next().cloned());
+    resource
+        .or_else(|| index_of(config, topic).ok())
+        .unwrap_or_else(|| topic.to_owned())
 }
 
 /// Deletes a document that does not exist, without a version, so that neither an index nor a trace of the document comes to

@@ -101,7 +101,9 @@ impl Rebuild {
     /// When the name is no alias of exactly one index.
     pub async fn target(&self, config: &IndexConfig, topic: &str) -> Result<(String, String), Error> {
         let alias = index_of(config, topic)?;
-        let answer = self.send(Method::GET, &format!("_alias/{}", segment(&alias)), None).await?;
+        let answer = self
+            .send(Method::GET, &format!("_alias/{}", segment(&alias)), None)
+            .await?;
         let indexes: Map<String, Value> = match answer.status.as_u16() {
             200 => read(&answer)?,
             404 => Map::new(),
@@ -133,7 +135,10 @@ impl Rebuild {
             let part = self.part(id);
             a.parts.get(part) != b.parts.get(part)
         };
-        let mut difference = Difference { documents: a.documents, ..Difference::default() };
+        let mut difference = Difference {
+            documents: a.documents,
+            ..Difference::default()
+        };
         if a.parts == b.parts {
             return Ok(difference);
         }
@@ -146,12 +151,25 @@ impl Rebuild {
             };
             self.scan(index, content, keep).await?;
         }
-        let mut open: Vec<String> = ours.keys().chain(theirs.keys().filter(|k| !ours.contains_key(*k))).cloned().collect();
+        let mut open: Vec<String> = ours
+            .keys()
+            .chain(theirs.keys().filter(|k| !ours.contains_key(*k)))
+            .cloned()
+            .collect();
         open.retain(|id| ours.get(id) != theirs.get(id));
         for _ in 0..SETTLING.0 {
-            let (mut still, mut counted) = (Vec::new(), Difference { documents: a.documents, ..Difference::default() });
+            let (mut still, mut counted) = (
+                Vec::new(),
+                Difference {
+                    documents: a.documents,
+                    ..Difference::default()
+                },
+            );
             for id in open {
-                let (old, new) = (self.document(old, &id, content).await?, self.document(new, &id, content).await?);
+                let (old, new) = (
+                    self.document(old, &id, content).await?,
+                    self.document(new, &id, content).await?,
+                );
                 match (old, new) {
                     (a, b) if a == b => continue,
                     (Some(_), None) => counted.missing = counted.missing.saturating_add(1),
@@ -180,11 +198,18 @@ impl Rebuild {
             { "add": { "index": new, "alias": alias } },
         ]});
         let answer = self.send(Method::POST, "_aliases", Some(&body)).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(refused(&format!("the switch of alias {alias}"), &answer)) }
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(refused(&format!("the switch of alias {alias}"), &answer))
+        }
     }
 
     async fn sums(&self, index: &str, content: bool) -> Result<Sums, Error> {
-        let mut sums = Sums { parts: vec![0; PARTS], documents: 0 };
+        let mut sums = Sums {
+            parts: vec![0; PARTS],
+            documents: 0,
+        };
         let add = |hit: &Hit<'_>| {
             sums.documents = sums.documents.saturating_add(1);
             if let Some(part) = sums.parts.get_mut(self.part(&hit.id)) {
@@ -200,13 +225,20 @@ impl Rebuild {
     }
 
     fn hash(&self, hit: &Hit<'_>) -> u64 {
-        self.hasher.hash_one((hit.id.as_str(), hit.version, hit.source.map(RawValue::get)))
+        self.hasher
+            .hash_one((hit.id.as_str(), hit.version, hit.source.map(RawValue::get)))
     }
 
     /// Reads all documents of an index as they were at one moment.
     async fn scan(&self, index: &str, content: bool, mut each: impl FnMut(&Hit<'_>)) -> Result<(), Error> {
         let body = json!({ "size": PAGE, "sort": ["_doc"], "version": true, "_source": content });
-        let mut answer = self.send(Method::POST, &format!("{}/_search?scroll=2m", segment(index)), Some(&body)).await?;
+        let mut answer = self
+            .send(
+                Method::POST,
+                &format!("{}/_search?scroll=2m", segment(index)),
+                Some(&body),
+            )
+            .await?;
         loop {
             if !answer.status.is_success() {
                 return Err(refused(&format!("the scan of index {index}"), &answer));
@@ -219,7 +251,13 @@ impl Rebuild {
             let Some(scroll) = page.scroll else { return Ok(()) };
             if !more {
                 // The server forgets it after two minutes anyway.
-                let forgotten = self.send(Method::DELETE, "_search/scroll", Some(&json!({ "scroll_id": scroll }))).await;
+                let forgotten = self
+                    .send(
+                        Method::DELETE,
+                        "_search/scroll",
+                        Some(&json!({ "scroll_id": scroll })),
+                    )
+                    .await;
                 if let Err(error) = forgotten {
                     tracing::debug!(error = %error.chain(), "a scan was not closed");
                 }
@@ -238,7 +276,10 @@ impl Rebuild {
             404 => Ok(None),
             200 => {
                 let hit: Hit<'_> = read(&answer)?;
-                Ok(Some((hit.version, hit.source.map_or_else(String::new, |s| s.get().to_owned()))))
+                Ok(Some((
+                    hit.version,
+                    hit.source.map_or_else(String::new, |s| s.get().to_owned()),
+                )))
             }
             _ => Err(refused(&format!("the look at a document of {index}"), &answer)),
         }

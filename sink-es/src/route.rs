@@ -175,8 +175,11 @@ impl RouteConfig {
         let template = merged.name.as_deref().unwrap_or(&self.name);
         let index = match &c.resources {
             Some(resources) => resources.by_topic.get(&topic.name).cloned().ok_or_else(|| {
-                Error::new(ErrorKind::Config, format!("topic {} is not in index.resources.by_topic", topic.name))
-                    .with_hint("name its index, alias or data stream there, or do not read the topic")
+                Error::new(
+                    ErrorKind::Config,
+                    format!("topic {} is not in index.resources.by_topic", topic.name),
+                )
+                .with_hint("name its index, alias or data stream there, or do not read the topic")
             })?,
             None => index_name(template, &topic.name),
         };
@@ -198,7 +201,9 @@ impl RouteConfig {
             Write::Upsert => Op::Update,
         };
         let parse = |text: Option<String>| match text {
-            Some(text) => Template::parse(&text).map(Some).map_err(|e| Error::new(ErrorKind::Config, e)),
+            Some(text) => Template::parse(&text)
+                .map(Some)
+                .map_err(|e| Error::new(ErrorKind::Config, e)),
             None => Ok(None),
         };
         let default_template = c.id_template.clone().filter(|_| merged.id_from.is_none());
@@ -224,7 +229,9 @@ impl RouteConfig {
 /// # Errors
 /// As [`Routes::add`].
 pub(crate) fn index_of(config: &IndexConfig, topic: &str) -> Result<String, Error> {
-    let topic = Arc::new(Topic { name: topic.to_owned() });
+    let topic = Arc::new(Topic {
+        name: topic.to_owned(),
+    });
     Routes::new(config).add(&topic).map(|r| r.index.clone())
 }
 
@@ -302,10 +309,16 @@ mod tests {
                 {"topics":["ab"],"name":"y","id_template":"{topic}"}]}"#,
         ));
         let a = routes.add(&topic("aa")).unwrap();
-        assert_eq!((a.index.as_str(), a.id_from, &a.id_template), ("x-aa", IdFrom::Coordinates, &None));
+        assert_eq!(
+            (a.index.as_str(), a.id_from, &a.id_template),
+            ("x-aa", IdFrom::Coordinates, &None)
+        );
         assert_eq!(a.extra, br#","pipeline":"p""#);
         let ab = routes.add(&topic("ab")).unwrap();
-        assert_eq!((ab.index.as_str(), &ab.id_template), ("y", &Some(Template::parse("{topic}").unwrap())));
+        assert_eq!(
+            (ab.index.as_str(), &ab.id_template),
+            ("y", &Some(Template::parse("{topic}").unwrap()))
+        );
         let b = routes.add(&topic("ba")).unwrap();
         assert_eq!(b.id_template, Some(Template::parse("{key.id}").unwrap()));
         let mut streams = Routes::new(&config(
@@ -317,8 +330,17 @@ mod tests {
             r#"{"resources":{"kind":"alias_index","by_topic":{"t":"w"}}}"#,
         ));
         let route = resources.add(&topic("t")).unwrap();
-        assert_eq!((route.index.as_str(), route.extra.as_slice()), ("w", &br#","require_alias":true"#[..]));
-        assert!(resources.add(&topic("u")).unwrap_err().to_string().contains("index.resources"));
+        assert_eq!(
+            (route.index.as_str(), route.extra.as_slice()),
+            ("w", &br#","require_alias":true"#[..])
+        );
+        assert!(
+            resources
+                .add(&topic("u"))
+                .unwrap_err()
+                .to_string()
+                .contains("index.resources")
+        );
     }
 
     fn config(more: &str) -> IndexConfig {

@@ -43,10 +43,17 @@ pub(crate) fn authorization(auth: &AuthConfig) -> Result<HeaderValue, Error> {
 /// # Errors
 /// [`ErrorKind::Config`] when the password's file cannot be read or the address is none.
 pub(crate) fn proxy(config: &ProxyConfig) -> Result<reqwest::Proxy, Error> {
-    let proxy = reqwest::Proxy::all(&config.url)
-        .map_err(|e| Error::new(ErrorKind::Config, "index.proxy.url cannot be used").with_source(e.without_url()))?;
-    let Some(user) = &config.username else { return Ok(proxy) };
-    let password = read("index.proxy.password", config.password.as_ref(), config.password_file.as_deref())?;
+    let proxy = reqwest::Proxy::all(&config.url).map_err(|e| {
+        Error::new(ErrorKind::Config, "index.proxy.url cannot be used").with_source(e.without_url())
+    })?;
+    let Some(user) = &config.username else {
+        return Ok(proxy);
+    };
+    let password = read(
+        "index.proxy.password",
+        config.password.as_ref(),
+        config.password_file.as_deref(),
+    )?;
     Ok(proxy.basic_auth(user, password.expose_secret()))
 }
 

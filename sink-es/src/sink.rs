@@ -108,7 +108,11 @@ impl IndexSink {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn with_dead_letters(config: &IndexConfig, topics: Box<dyn Sink>, pipeline: &str) -> Result<Self, Error> {
+    pub fn with_dead_letters(
+        config: &IndexConfig,
+        topics: Box<dyn Sink>,
+        pipeline: &str,
+    ) -> Result<Self, Error> {
         Self::start(config, Some(topics), pipeline.to_owned())
     }
 
@@ -300,7 +304,12 @@ impl IndexSink {
         if let Some(lane) = self.lanes.get(i) {
             let taken = {
                 let mut waiting = lane.waiting();
-                let taken = waiting.push(self.written, entry, self.delivery.max_bytes(), self.delivery.bulk.max_docs);
+                let taken = waiting.push(
+                    self.written,
+                    entry,
+                    self.delivery.max_bytes(),
+                    self.delivery.bulk.max_docs,
+                );
                 waiting.touch(Instant::now());
                 taken
             };

@@ -77,20 +77,24 @@ impl Template {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Topic => out.extend_from_slice(pieces.topic.as_bytes()),
                 Part::Partition => {
-                    let partition = pieces.partition.ok_or("a template needs the partition, and the record has none")?;
+                    let partition = pieces
+                        .partition
+                        .ok_or("a template needs the partition, and the record has none")?;
                     write!(out, "{partition}").map_err(|_| "the text cannot be written")?;
                 }
                 Part::Offset => out.extend_from_slice(itoa::Buffer::new().format(pieces.offset).as_bytes()),
                 Part::Key => key::text(pieces.key.ok_or(NO_KEY)?, out).map_err(|e| e.text())?,
                 Part::KeyField(path) => {
-                    let value = find(pieces.key.ok_or(NO_KEY)?, path).ok_or("a template needs a field that the key does not have")?;
+                    let value = find(pieces.key.ok_or(NO_KEY)?, path)
+                        .ok_or("a template needs a field that the key does not have")?;
                     key::text(value, out).map_err(|e| e.text())?;
                 }
                 Part::ValueField(path) => {
                     let row = pieces.row.ok_or(
                         "a template needs a field of the row, and a delete has none without REPLICA IDENTITY FULL",
                     )?;
-                    let value = find(row, path).ok_or("a template needs a field that the row does not have")?;
+                    let value =
+                        find(row, path).ok_or("a template needs a field that the row does not have")?;
                     key::text(value, out).map_err(|e| e.text())?;
                 }
             }
@@ -156,7 +160,10 @@ mod tests {
     fn placeholders_are_filled() {
         let key = Some(r#"{"id":5,"n":"a\"b"}"#);
         let row = Some(r#"{"x":{"y":"z"},"e":null}"#);
-        assert_eq!(render("{topic}-{key.id}/{value.x.y}+{partition}+{offset}", key, row).unwrap(), "t-5/z+3+7");
+        assert_eq!(
+            render("{topic}-{key.id}/{value.x.y}+{partition}+{offset}", key, row).unwrap(),
+            "t-5/z+3+7"
+        );
         assert_eq!(render("{key.n}", key, row).unwrap(), "a\"b");
         assert_eq!(render("{key}", Some("\"k\""), None).unwrap(), "k");
         for (text, why) in [
@@ -171,7 +178,11 @@ mod tests {
             let error = render(text, key, row).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
         }
-        assert!(render("{value.x}", key, None).unwrap_err().contains("REPLICA IDENTITY"));
+        assert!(
+            render("{value.x}", key, None)
+                .unwrap_err()
+                .contains("REPLICA IDENTITY")
+        );
         assert!(render("{key.id}", None, row).unwrap_err().contains("none"));
     }
 }

@@ -159,9 +159,14 @@ mod tests {
 
     #[test]
     fn offsets_are_versions_only_for_consumed_records() {
-        let v = |kind: &Versions, head: &RecordHead| of(kind, &record(head, None).records().next().unwrap(), None);
+        let v = |kind: &Versions, head: &RecordHead| {
+            of(kind, &record(head, None).records().next().unwrap(), None)
+        };
         assert_eq!(v(&Versions::KafkaOffset, &head(8, 0, 0, Some(3))), Ok(Some(0)));
-        assert_eq!(v(&Versions::KafkaOffset, &head(8, 5, 1, None)), Err(NoVersion::NoOffset));
+        assert_eq!(
+            v(&Versions::KafkaOffset, &head(8, 5, 1, None)),
+            Err(NoVersion::NoOffset)
+        );
         assert_eq!(v(&Versions::None, &head(8, 0, 0, None)), Ok(None));
     }
 
@@ -179,7 +184,11 @@ mod tests {
             (None, Err(NoVersion::NoHeader)),
         ] {
             let batch = record(&head(8, 0, 0, None), value);
-            assert_eq!(of(&kind, &batch.records().next().unwrap(), None), want, "{value:?}");
+            assert_eq!(
+                of(&kind, &batch.records().next().unwrap(), None),
+                want,
+                "{value:?}"
+            );
         }
     }
 

@@ -26,8 +26,15 @@ struct Plan {
 
 fn plan() -> Result<Plan> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().context("usage: index_bulk URL [documents] [docs=N] [in_flight=N]")?;
-    let mut plan = Plan { url, documents: 200_000, docs: 5000, in_flight: 4 };
+    let url = arguments
+        .next()
+        .context("usage: index_bulk URL [documents] [docs=N] [in_flight=N]")?;
+    let mut plan = Plan {
+        url,
+        documents: 200_000,
+        docs: 5000,
+        in_flight: 4,
+    };
     for argument in arguments {
         match argument.split_once('=') {
             None => plan.documents = argument.parse()?,
@@ -45,12 +52,23 @@ async fn main() -> Result<()> {
     let installed = rustls::crypto::ring::default_provider().install_default();
     ensure!(installed.is_ok(), "another TLS provider was installed before");
     let http = reqwest::Client::new();
-    let stamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    let stamp = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_millis();
     let (ours, theirs) = (format!("bench-sink-{stamp}"), format!("bench-raw-{stamp}"));
     for index in [&ours, &theirs] {
         let body = json!({ "settings": { "number_of_replicas": 0, "refresh_interval": "-1" } });
-        let made = http.put(format!("{}/{index}", plan.url)).header("content-type", "application/json").body(body.to_string()).send().await?;
-        ensure!(made.status().is_success(), "index {index} was not made: {}", made.status());
+        let made = http
+            .put(format!("{}/{index}", plan.url))
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await?;
+        ensure!(
+            made.status().is_success(),
+            "index {index} was not made: {}",
+            made.status()
+        );
     }
     let sink = through_sink(&plan, &ours).await?;
     let memory = peak_memory()?;
@@ -93,13 +111,19 @@ async fn through_sink(plan: &Plan, index: &str) -> Result<Duration> {
             batch.mark_key();
             batch.buf().extend_from_slice(b"{\"before\":null,\"after\":");
             row(id, batch.buf())?;
-            write!(batch.buf(), r#","source":{{"lsn":{id},"ts_ms":1}},"op":"c","ts_ms":1}}"#)?;
+            write!(
+                batch.buf(),
+                r#","source":{{"lsn":{id},"ts_ms":1}},"op":"c","ts_ms":1}}"#
+            )?;
             batch.mark_value();
             batch.finish(RecordHead {
                 topic: Arc::clone(&topic),
                 partition: Some(0),
                 timestamp_ms: None,
-                position: Position { commit_lsn: Lsn::ZERO, seq: id },
+                position: Position {
+                    commit_lsn: Lsn::ZERO,
+                    seq: id,
+                },
                 version_lsn: Lsn(8 * (id + 1)),
             });
         }
@@ -117,7 +141,11 @@ async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Res
     while next < plan.documents {
         let mut body = Vec::new();
         for id in next..(next + docs).min(plan.documents) {
-            writeln!(body, r#"{{"index":{{"_index":"{index}","_id":"{id}","version":{},"version_type":"external_gte"}}}}"#, id + 1)?;
+            writeln!(
+                body,
+                r#"{{"index":{{"_index":"{index}","_id":"{id}","version":{},"version_type":"external_gte"}}}}"#,
+                id + 1
+            )?;
             row(id, &mut body)?;
             body.push(b'\n');
         }
@@ -132,8 +160,15 @@ async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Res
         let url = format!("{}/_bulk?filter_path=errors", plan.url);
         workers.spawn(async move {
             loop {
-                let Some(body) = bodies.lock().await.pop() else { return Ok::<_, anyhow::Error>(()) };
-                let answer = http.post(&url).header("content-type", "application/x-ndjson").body(body).send().await?;
+                let Some(body) = bodies.lock().await.pop() else {
+                    return Ok::<_, anyhow::Error>(());
+                };
+                let answer = http
+                    .post(&url)
+                    .header("content-type", "application/x-ndjson")
+                    .body(body)
+                    .send()
+                    .await?;
                 ensure!(answer.status().is_success(), "status {}", answer.status());
                 let text = answer.text().await?;
                 ensure!(text.contains("false"), "documents were refused: {text}");
@@ -149,6 +184,9 @@ async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Res
 /// The most memory that this process had so far, in KiB.
 fn peak_memory() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).context("no VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .context("no VmHWM")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }

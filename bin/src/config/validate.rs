@@ -92,7 +92,12 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
-        problems.extend(config.index.as_ref().and_then(|i| check_index(i, stages, &config.format)));
+        problems.extend(
+            config
+                .index
+                .as_ref()
+                .and_then(|i| check_index(i, stages, &config.format)),
+        );
         let (source, capture) = match config.source {
             Some(section) => {
                 let capture = check::source(&section, &mut problems);
@@ -121,21 +126,25 @@ impl Validated {
         }
         let consume = keep(consume(config.consume, stages, &format), &mut problems);
         match (stages, offsets, capture, consume, reshape) {
-            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape)) if problems.is_empty() => Ok(Self {
-                name: config.name,
-                stages,
-                source,
-                format,
-                reshape,
-                capture,
-                consume,
-                kafka: config.kafka,
-                index: config.index,
-                output: config.output,
-                offsets,
-                http: config.http,
-                log: config.log,
-            }),
+            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    name: config.name,
+                    stages,
+                    source,
+                    format,
+                    reshape,
+                    capture,
+                    consume,
+                    kafka: config.kafka,
+                    index: config.index,
+                    output: config.output,
+                    offsets,
+                    http: config.http,
+                    log: config.log,
+                })
+            }
             _ => Err(problems),
         }
     }

@@ -296,19 +296,33 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
 }
 
 /// Adds what a sink connector takes for granted.
-fn complete_sink(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) -> Result<(), ImportError> {
+fn complete_sink(
+    draft: &mut Draft,
+    all: &Properties,
+    env: &HashMap<String, String>,
+) -> Result<(), ImportError> {
     write_defaults(Kind::Sink, draft, all);
     if draft.get("name").is_none() {
-        return Err(ImportError::one("name", "is required: the consumer group is named after it"));
+        return Err(ImportError::one(
+            "name",
+            "is required: the consumer group is named after it",
+        ));
     }
     if draft.get("consume.topics").is_none() && draft.get("consume.topics_regex").is_none() {
-        return Err(ImportError::one("topics", "is required: name the topics, or topics.regex"));
+        return Err(ImportError::one(
+            "topics",
+            "is required: name the topics, or topics.regex",
+        ));
     }
     let given = |name: &str| all.get(name).map(str::to_owned);
-    table::sink::complete(draft, given, |name| all.is_empty(name)).map_err(|(p, text)| ImportError::one(&p, text))?;
+    table::sink::complete(draft, given, |name| all.is_empty(name))
+        .map_err(|(p, text)| ImportError::one(&p, text))?;
     if draft.get("consume.group_id").is_none() {
         // Connect's own name for the group: the index goes on where the connector has stopped.
-        let name = draft.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let name = draft
+            .get("name")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
         draft.set("consume.group_id", format!("connect-{name}"));
     }
     name_brokers(draft, env);

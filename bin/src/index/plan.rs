@@ -31,7 +31,11 @@ pub async fn print(config: &Validated) -> anyhow::Result<()> {
         println!("# no topic has records yet");
     }
     for plan in sink_es::plan(index, &topics).await? {
-        let there = if plan.exists { "is there" } else { "is not there yet" };
+        let there = if plan.exists {
+            "is there"
+        } else {
+            "is not there yet"
+        };
         println!("# topic {} to {}, which {there}", plan.topic, plan.index);
         for conflict in &plan.conflicts {
             println!("# conflict: {conflict}");
@@ -52,14 +56,23 @@ pub async fn print(config: &Validated) -> anyhow::Result<()> {
 
 /// The captured tables with their schemas, as the encoder would write them.
 async fn of_tables(config: &Validated) -> Result<Vec<Topic>, Error> {
-    let Some(source) = &config.source else { return Ok(Vec::new()) };
+    let Some(source) = &config.source else {
+        return Ok(Vec::new());
+    };
     let mut sql = Session::connect(&source.connect, Purpose::Sql, "pgcdc index plan").await?;
     let tables = catalog::tables(&mut sql, &config.capture).await?;
-    let oids: Vec<_> = tables.iter().flat_map(|t| t.columns.iter().map(|c| c.type_oid)).collect();
+    let oids: Vec<_> = tables
+        .iter()
+        .flat_map(|t| t.columns.iter().map(|c| c.type_oid))
+        .collect();
     let mut types = TypeCatalog::default();
     catalog::types(&mut sql, &oids, &mut types).await?;
     let format = Arc::new(config.format.clone());
-    let encoder = Encoder::new(format, Arc::new(config.capture.clone()), source.connect.database())?;
+    let encoder = Encoder::new(
+        format,
+        Arc::new(config.capture.clone()),
+        source.connect.database(),
+    )?;
     let mut topics = Vec::new();
     for table in &tables {
         if let Some(plan) = encoder.plan(table, &types)? {
@@ -73,11 +86,22 @@ async fn of_tables(config: &Validated) -> Result<Vec<Topic>, Error> {
 
 /// The topics in Kafka with the schema of one of their records each.
 async fn of_topics(config: &Validated) -> Result<Vec<Topic>, Error> {
-    let missing = || Error::new(ErrorKind::Config, "the topics to index are not known: add `kafka` and `consume`");
-    let (kafka, consume) = (config.kafka.as_ref().ok_or_else(missing)?, config.consume.as_ref().ok_or_else(missing)?);
+    let missing = || {
+        Error::new(
+            ErrorKind::Config,
+            "the topics to index are not known: add `kafka` and `consume`",
+        )
+    };
+    let (kafka, consume) = (
+        config.kafka.as_ref().ok_or_else(missing)?,
+        config.consume.as_ref().ok_or_else(missing)?,
+    );
     // A group of its own, which commits nothing.
     let group = format!("pgcdc-plan-{}-{}", config.name, std::process::id());
-    let consume = SourceConfig { group_id: Some(group.clone()), ..consume.clone() };
+    let consume = SourceConfig {
+        group_id: Some(group.clone()),
+        ..consume.clone()
+    };
     let ends = GroupWatch::new(kafka, &consume, &group)?.ends().await?;
     let mut waiting: Vec<String> = ends.into_iter().map(|(topic, ..)| topic).collect();
     waiting.dedup();
@@ -85,10 +109,14 @@ async fn of_topics(config: &Validated) -> Result<Vec<Topic>, Error> {
     let mut source = KafkaSource::open(kafka, &consume, &group).await?;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !waiting.is_empty() {
-        let Ok(next) = tokio::time::timeout_at(deadline, source.next()).await else { break };
+        let Ok(next) = tokio::time::timeout_at(deadline, source.next()).await else {
+            break;
+        };
         for record in next?.batch.records() {
             let name = &record.head.topic.name;
-            let (Some(value), Some(at)) = (record.value, waiting.iter().position(|t| t == name)) else { continue };
+            let (Some(value), Some(at)) = (record.value, waiting.iter().position(|t| t == name)) else {
+                continue;
+            };
             topics.push((waiting.swap_remove(at), sink_es::schema_of(value)));
         }
     }

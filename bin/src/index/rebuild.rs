@@ -42,17 +42,34 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// When the two differ in the end, and what the parts refuse. The alias is as it was then.
 pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
     let missing = |text: &str| Error::new(ErrorKind::Config, text.to_owned());
-    let index = config.index.as_ref().ok_or_else(|| missing("there is no `index` section"))?;
-    let kafka = config.kafka.as_ref().ok_or_else(|| missing("a rebuild reads the topic: it needs the `kafka` section"))?;
+    let index = config
+        .index
+        .as_ref()
+        .ok_or_else(|| missing("there is no `index` section"))?;
+    let kafka = config
+        .kafka
+        .as_ref()
+        .ok_or_else(|| missing("a rebuild reads the topic: it needs the `kafka` section"))?;
     let admin = Rebuild::new(index)?;
     let (alias, old) = admin.target(index, &order.topic).await?;
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let new = order.new_index.clone().unwrap_or_else(|| format!("{alias}-{seconds}"));
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let new = order
+        .new_index
+        .clone()
+        .unwrap_or_else(|| format!("{alias}-{seconds}"));
     if new == old || new == alias {
-        return Err(missing("the new index must have another name than the old one and the alias"));
+        return Err(missing(
+            "the new index must have another name than the old one and the alias",
+        ));
     }
     let group = format!("pgcdc-{}-rebuild-{new}", config.name);
-    let topics = SourceConfig { group_id: Some(group.clone()), ..SourceConfig::new(vec![order.topic.clone()]) };
+    let topics = SourceConfig {
+        group_id: Some(group.clone()),
+        ..SourceConfig::new(vec![order.topic.clone()])
+    };
     let watch = GroupWatch::new(kafka, &topics, &group)?;
     let relay = Relay {
         name: config.name.clone(),
@@ -60,7 +77,11 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
         topics,
         group,
         index: beside(index, &new),
-        reshape: if config.source.is_some() { cdc_core::envelope::Reshape::default() } else { config.reshape.clone() },
+        reshape: if config.source.is_some() {
+            cdc_core::envelope::Reshape::default()
+        } else {
+            config.reshape.clone()
+        },
         status: Arc::default(),
         fence: Fence::default(),
     };
@@ -75,7 +96,9 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
         ended = ended(&relay, &stop) => Err(ended),
     };
     stop.cancel();
-    let filled = filling.await.map_err(|e| missing(&format!("the filling of the new index was interrupted: {e}")))?;
+    let filled = filling
+        .await
+        .map_err(|e| missing(&format!("the filling of the new index was interrupted: {e}")))?;
     done.and(filled)
 }
 
@@ -88,7 +111,10 @@ async fn finish(
 ) -> Result<(), Error> {
     catch_up(watch, order.patience).await?;
     let difference = admin.compare(old, new, order.content).await?;
-    println!("{} documents in {old}; in {new}: {} missing, {} more, {} different", difference.documents, difference.missing, difference.extra, difference.changed);
+    println!(
+        "{} documents in {old}; in {new}: {} missing, {} more, {} different",
+        difference.documents, difference.missing, difference.extra, difference.changed
+    );
     if !difference.is_none() {
         let text = format!("{new} does not hold what {old} does: the alias {alias} stays as it is");
         return Err(Error::new(ErrorKind::SinkRejected, text).with_hint(
@@ -114,7 +140,10 @@ async fn catch_up(watch: &GroupWatch, patience: Duration) -> Result<(), Error> {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(Error::new(ErrorKind::SinkUnavailable, "the new index did not catch up in time"));
+            return Err(Error::new(
+                ErrorKind::SinkUnavailable,
+                "the new index did not catch up in time",
+            ));
         }
         tokio::time::sleep(GLANCE).await;
     }

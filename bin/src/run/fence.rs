@@ -35,12 +35,22 @@ impl Fence {
     /// How long the last change took from stage to stage, and the last refresh, in milliseconds.
     #[must_use]
     pub fn latency(&self) -> Value {
-        let refresher = self.refresher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refresher = self
+            .refresher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let steps = refresher.map(|r| r.latency().steps()).unwrap_or_default();
-        let mut all: serde_json::Map<String, Value> =
-            steps.iter().filter(|(name, _)| !name.is_empty()).map(|(name, ms)| ((*name).to_owned(), json!(ms))).collect();
+        let mut all: serde_json::Map<String, Value> = steps
+            .iter()
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, ms)| ((*name).to_owned(), json!(ms)))
+            .collect();
         let refresh = *self.last_refresh.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert("indexed_to_searchable".into(), json!(refresh.map(|d| d.as_millis())));
+        all.insert(
+            "indexed_to_searchable".into(),
+            json!(refresh.map(|d| d.as_millis())),
+        );
         Value::Object(all)
     }
 
@@ -77,7 +87,11 @@ impl Fence {
             }
         }
         let refresher = loop {
-            let now = self.refresher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let now = self
+                .refresher
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
             match now {
                 Some(refresher) => break refresher,
                 None => tokio::time::sleep(GLANCE_GROUP).await,

@@ -131,7 +131,10 @@ async fn fence(State(board): State<Board>, RawQuery(query): RawQuery) -> Respons
     let query = query.unwrap_or_default();
     let given = |name: &str| {
         let pairs = query.split('&').filter_map(|p| p.split_once('='));
-        pairs.filter(|(n, _)| *n == name).map(|(_, v)| v.replace("%2F", "/").replace("%2f", "/")).next()
+        pairs
+            .filter(|(n, _)| *n == name)
+            .map(|(_, v)| v.replace("%2F", "/").replace("%2f", "/"))
+            .next()
     };
     let say = |status: StatusCode, text: String| (status, format!("{text}\n")).into_response();
     let Some(fence) = &board.fence else {
@@ -147,7 +150,9 @@ async fn fence(State(board): State<Board>, RawQuery(query): RawQuery) -> Respons
     };
     match tokio::time::timeout(timeout, fence.wait(lsn)).await {
         Ok(Ok(())) => say(StatusCode::OK, "searchable".into()),
-        Ok(Err(error)) if error.kind() == ErrorKind::Config => say(StatusCode::BAD_REQUEST, error.to_string()),
+        Ok(Err(error)) if error.kind() == ErrorKind::Config => {
+            say(StatusCode::BAD_REQUEST, error.to_string())
+        }
         Ok(Err(error)) => say(StatusCode::BAD_GATEWAY, error.chain()),
         Err(_) => say(StatusCode::GATEWAY_TIMEOUT, "not searchable in time".into()),
     }

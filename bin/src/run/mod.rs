@@ -88,7 +88,11 @@ fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
         group,
         index,
         // With a source, the transforms stand before Kafka.
-        reshape: if config.source.is_some() { Reshape::default() } else { config.reshape.clone() },
+        reshape: if config.source.is_some() {
+            Reshape::default()
+        } else {
+            config.reshape.clone()
+        },
         status: Arc::default(),
         fence: fence.clone(),
     })

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cdc_core::convert::{Context, ConvertError, Converter, JsonConverter, JsonOptions, SimpleHeaderConverter, StringConverter};
+use cdc_core::convert::{
+    Context, ConvertError, Converter, JsonConverter, JsonOptions, SimpleHeaderConverter, StringConverter,
+};
 use cdc_core::envelope::{OnRecordError, Reshape};
 use cdc_core::record::{Header, Record, SchemaAndValue};
 use cdc_core::transform::Chain;
@@ -80,7 +82,9 @@ impl Transformed {
     }
 
     fn one(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
-        let Err(error) = self.changed(raw, out) else { return Ok(()) };
+        let Err(error) = self.changed(raw, out) else {
+            return Ok(());
+        };
         out.discard();
         if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
             return Err(error);
@@ -92,9 +96,19 @@ impl Transformed {
 
     fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
         let cannot = |what: &str, e: &ConvertError| {
-            let kind = if e.is_transient() { ErrorKind::SinkUnavailable } else { ErrorKind::Transform };
-            Error::new(kind, format!("{what} of a record of topic {} at offset {}", raw.head.topic.name, raw.head.position.seq))
-                .with_source(e.clone())
+            let kind = if e.is_transient() {
+                ErrorKind::SinkUnavailable
+            } else {
+                ErrorKind::Transform
+            };
+            Error::new(
+                kind,
+                format!(
+                    "{what} of a record of topic {} at offset {}",
+                    raw.head.topic.name, raw.head.position.seq
+                ),
+            )
+            .with_source(e.clone())
         };
         let mut head = raw.head.clone();
         let place = (head.topic.name.clone(), head.partition);
@@ -106,21 +120,33 @@ impl Transformed {
         if !head.version_lsn.is_zero() {
             self.versions.insert(place, head.version_lsn);
         }
-        let context = Context { topic: &raw.head.topic.name, headers: &[] };
+        let context = Context {
+            topic: &raw.head.topic.name,
+            headers: &[],
+        };
         let (plain, with) = (&mut self.plain, &mut self.with_schemas);
         let key = match &mut self.key {
             Some(converter) => converter.read(&context, raw.key),
             None if self.text_keys => StringConverter.read(&context, raw.key),
-            None => with.read(&context, raw.key).or_else(|_| plain.read(&context, raw.key)),
+            None => with
+                .read(&context, raw.key)
+                .or_else(|_| plain.read(&context, raw.key)),
         };
         let value = match &mut self.value {
             Some(converter) => converter.read(&context, raw.value),
-            None => with.read(&context, raw.value).or_else(|_| plain.read(&context, raw.value)),
+            None => with
+                .read(&context, raw.value)
+                .or_else(|_| plain.read(&context, raw.value)),
         };
         let mut headers = Vec::new();
         for (name, value) in raw.headers() {
-            let data = SimpleHeaderConverter.read(&context, value).map_err(|e| cannot("a header", &e))?;
-            headers.push(Header { name: String::from_utf8_lossy(name).as_ref().into(), data });
+            let data = SimpleHeaderConverter
+                .read(&context, value)
+                .map_err(|e| cannot("a header", &e))?;
+            headers.push(Header {
+                name: String::from_utf8_lossy(name).as_ref().into(),
+                data,
+            });
         }
         let record = Record {
             head,
@@ -129,20 +155,31 @@ impl Transformed {
             headers,
         };
         let changed = self.chain.apply(record).map_err(|e| {
-            let kind = if e.reason.is_transient() { ErrorKind::SinkUnavailable } else { ErrorKind::Transform };
+            let kind = if e.reason.is_transient() {
+                ErrorKind::SinkUnavailable
+            } else {
+                ErrorKind::Transform
+            };
             Error::new(kind, e.to_string())
         })?;
         let Some(record) = changed else { return Ok(()) };
-        self.write(record, raw, out).map_err(|e| cannot("the outcome", &e))
+        self.write(record, raw, out)
+            .map_err(|e| cannot("the outcome", &e))
     }
 
     fn write(&mut self, mut record: Record, raw: &Raw<'_>, out: &mut Batch) -> Result<(), ConvertError> {
         let name = record.topic().to_owned();
-        let context = Context { topic: &name, headers: &[] };
+        let context = Context {
+            topic: &name,
+            headers: &[],
+        };
         let some = if self.text_keys {
             StringConverter.write(&context, &record.key, out.buf())?
         } else {
-            let key = SchemaAndValue { schema: record.key.schema.take(), value: std::mem::take(&mut record.key.value) };
+            let key = SchemaAndValue {
+                schema: record.key.schema.take(),
+                value: std::mem::take(&mut record.key.value),
+            };
             self.plain.write(&context, &key, out.buf())?
         };
         if some {
@@ -154,7 +191,9 @@ impl Transformed {
         // What a transform made null is a tombstone, whatever its schema.
         if !record.value.value.is_null() {
             if record.value.schema.is_none() && holds_decimal(&record.value.value) {
-                return Err(ConvertError::new("a decimal without a schema, which Kafka Connect's converter does not write"));
+                return Err(ConvertError::new(
+                    "a decimal without a schema, which Kafka Connect's converter does not write",
+                ));
             }
             if self.out.write(&context, &record.value, out.buf())? {
                 out.mark_value();
@@ -164,7 +203,11 @@ impl Transformed {
         if head.topic.name == raw.head.topic.name {
             head.topic = Arc::clone(&raw.head.topic);
         } else {
-            head.topic = Arc::clone(self.topics.entry(head.topic.name.clone()).or_insert_with(|| Arc::clone(&head.topic)));
+            head.topic = Arc::clone(
+                self.topics
+                    .entry(head.topic.name.clone())
+                    .or_insert_with(|| Arc::clone(&head.topic)),
+            );
         }
         out.finish(head);
         Ok(())

@@ -34,7 +34,9 @@ struct Inner {
 
 impl std::fmt::Debug for GroupWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GroupWatch").field("topics", &self.inner.topics).finish_non_exhaustive()
+        f.debug_struct("GroupWatch")
+            .field("topics", &self.inner.topics)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +51,10 @@ impl GroupWatch {
         let consumer: BaseConsumer<Quiet> = settings
             .create_with_context(Quiet::new())
             .map_err(|e| error::from_kafka(&e, "the kafka client cannot be set up"))?;
-        let pattern = source.topics_regex.as_ref().map(|p| Regex::new(&format!("^(?:{p})$")));
+        let pattern = source
+            .topics_regex
+            .as_ref()
+            .map(|p| Regex::new(&format!("^(?:{p})$")));
         let pattern = pattern.transpose().map_err(|e| {
             Error::new(ErrorKind::Config, "topics_regex is no valid regular expression").with_source(e)
         })?;
@@ -89,9 +94,12 @@ impl Inner {
         let mut ends = Vec::new();
         for topic in metadata.topics() {
             let name = topic.name();
-            let wanted = self.topics.iter().any(|t| t == name) || self.pattern.as_ref().is_some_and(|p| p.is_match(name));
+            let wanted = self.topics.iter().any(|t| t == name)
+                || self.pattern.as_ref().is_some_and(|p| p.is_match(name));
             for partition in topic.partitions().iter().filter(|_| wanted) {
-                let (low, high) = consumer.fetch_watermarks(name, partition.id(), ASK).map_err(failed)?;
+                let (low, high) = consumer
+                    .fetch_watermarks(name, partition.id(), ASK)
+                    .map_err(failed)?;
                 if high > low {
                     ends.push((name.to_owned(), partition.id(), high));
                 }

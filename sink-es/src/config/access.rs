@@ -96,17 +96,25 @@ impl ProxyConfig {
         let url = Url::parse(&self.url)
             .map_err(|e| config("index.proxy.url is no URL such as http://proxy:8080").with_source(e))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(config("index.proxy.url must begin with http:// or https:// and name a host"));
+            return Err(config(
+                "index.proxy.url must begin with http:// or https:// and name a host",
+            ));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(config("index.proxy.url must hold no credentials: use index.proxy.username and password"));
+            return Err(config(
+                "index.proxy.url must hold no credentials: use index.proxy.username and password",
+            ));
         }
         if self.password.is_some() && self.password_file.is_some() {
-            return Err(config("index.proxy has both password and password_file: keep one"));
+            return Err(config(
+                "index.proxy has both password and password_file: keep one",
+            ));
         }
         let password = self.password.is_some() || self.password_file.is_some();
         if self.username.is_some() != password {
-            return Err(config("index.proxy.username and index.proxy.password go together"));
+            return Err(config(
+                "index.proxy.username and index.proxy.password go together",
+            ));
         }
         Ok(())
     }
@@ -146,4 +154,3 @@ impl AuthConfig {
         Ok(())
     }
 }
-

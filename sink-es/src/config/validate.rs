@@ -7,7 +7,8 @@ use regex::Regex;
 use reqwest::Url;
 
 use super::{
-    AuthConfig, BadDocument, DataStreamConfig, DeleteOn, IdFrom, IndexConfig, ResourcesConfig, TopicOverride, Versions, Write, config,
+    AuthConfig, BadDocument, DataStreamConfig, DeleteOn, IdFrom, IndexConfig, ResourcesConfig, TopicOverride,
+    Versions, Write, config,
 };
 use crate::template::Template;
 
@@ -112,7 +113,9 @@ impl IndexConfig {
         if let Some(text) = &self.id_template {
             check_template("id_template", text)?;
             if self.id_from != IdFrom::Key {
-                return Err(config("index.id_template and index.id_from exclude each other: keep one"));
+                return Err(config(
+                    "index.id_template and index.id_from exclude each other: keep one",
+                ));
             }
         }
         if let Some(text) = &self.routing {
@@ -126,21 +129,30 @@ impl IndexConfig {
             ("on_invalid_record", self.on_invalid_record.as_ref()),
         ] {
             if matches!(policy, Some(BadDocument::DeadLetterTopic(topic)) if topic.is_empty()) {
-                return Err(config(format!("index.{name}.dead_letter_topic must name a topic")));
+                return Err(config(format!(
+                    "index.{name}.dead_letter_topic must name a topic"
+                )));
             }
         }
         if let (BadDocument::DeadLetter(a), Some(BadDocument::DeadLetter(b))) =
             (&self.on_bad_document, &self.on_invalid_record)
             && a != b
         {
-            return Err(config("index.on_invalid_record.dead_letter must be the file of index.on_bad_document"));
+            return Err(config(
+                "index.on_invalid_record.dead_letter must be the file of index.on_bad_document",
+            ));
         }
-        let upserts = self.write == Write::Upsert || self.overrides.iter().any(|o| o.write == Some(Write::Upsert));
+        let upserts =
+            self.write == Write::Upsert || self.overrides.iter().any(|o| o.write == Some(Write::Upsert));
         if upserts && (self.pipeline.is_some() || self.overrides.iter().any(|o| o.pipeline.is_some())) {
-            return Err(config("index.pipeline cannot go with write: upsert: the servers pass no partial document through it"));
+            return Err(config(
+                "index.pipeline cannot go with write: upsert: the servers pass no partial document through it",
+            ));
         }
         if upserts && self.streams() {
-            return Err(config("index.write: upsert cannot go with a data stream: documents there are only added"));
+            return Err(config(
+                "index.write: upsert cannot go with a data stream: documents there are only added",
+            ));
         }
         Ok(())
     }
@@ -148,28 +160,38 @@ impl IndexConfig {
     fn check_targets(&self) -> Result<(), Error> {
         if let Some(stream) = &self.data_stream {
             if self.resources.is_some() {
-                return Err(config("index.data_stream and index.resources exclude each other: keep one"));
+                return Err(config(
+                    "index.data_stream and index.resources exclude each other: keep one",
+                ));
             }
             stream.validate()?;
         }
         if let Some(resources) = &self.resources {
             if self.create || self.alias.is_some() {
-                return Err(config("index.resources are made by others: remove index.create and index.alias"));
+                return Err(config(
+                    "index.resources are made by others: remove index.create and index.alias",
+                ));
             }
             resources.validate()?;
         }
         if self.streams() && !matches!(self.delete_on, DeleteOn::Nothing | DeleteOn::Refuse) {
-            return Err(config("index.delete_on must be nothing or refuse with a data stream: documents there are only added"));
+            return Err(config(
+                "index.delete_on must be nothing or refuse with a data stream: documents there are only added",
+            ));
         }
         if self.alias.is_some() && (!self.create || self.data_stream.is_some()) {
-            return Err(config("index.alias is given to created indexes: set index.create: true, without index.data_stream"));
+            return Err(config(
+                "index.alias is given to created indexes: set index.create: true, without index.data_stream",
+            ));
         }
         if let Some(template) = &self.template {
             if template.name.is_empty() || template.patterns.iter().all(String::is_empty) {
                 return Err(config("index.template needs a name and patterns"));
             }
             if self.settings.is_none() && self.mappings.is_none() && !template.data_stream {
-                return Err(config("index.template needs index.settings or index.mappings to put into it"));
+                return Err(config(
+                    "index.template needs index.settings or index.mappings to put into it",
+                ));
             }
         }
         Ok(())
@@ -187,8 +209,9 @@ impl TopicOverride {
             return Err(config("index.overrides: an entry needs topics or topics_regex"));
         }
         if let Some(pattern) = &self.topics_regex {
-            Regex::new(pattern)
-                .map_err(|e| config("index.overrides.topics_regex is no valid regular expression").with_source(e))?;
+            Regex::new(pattern).map_err(|e| {
+                config("index.overrides.topics_regex is no valid regular expression").with_source(e)
+            })?;
         }
         if let Some(name) = &self.name {
             check_name("overrides.name", name)?;
@@ -204,16 +227,18 @@ impl TopicOverride {
     /// Whether it is for a topic.
     pub(crate) fn is_for(&self, topic: &str) -> bool {
         self.topics.iter().any(|t| t == topic)
-            || self.topics_regex.as_ref().is_some_and(|p| {
-                Regex::new(&format!("^(?:{p})$")).is_ok_and(|r| r.is_match(topic))
-            })
+            || self
+                .topics_regex
+                .as_ref()
+                .is_some_and(|p| Regex::new(&format!("^(?:{p})$")).is_ok_and(|r| r.is_match(topic)))
     }
 }
 
 impl DataStreamConfig {
     fn validate(&self) -> Result<(), Error> {
-        const REFUSED: [char; 15] =
-            ['\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '-', '{', '}'];
+        const REFUSED: [char; 15] = [
+            '\\', '/', '*', '?', '"', '<', '>', '|', ' ', ',', '#', ':', '-', '{', '}',
+        ];
         for (name, text) in [("type", &self.kind), ("dataset", &self.dataset)] {
             if text.is_empty() || text.len() > 100 || text.contains(REFUSED) || *text != text.to_lowercase() {
                 return Err(config(format!(
@@ -253,7 +278,9 @@ fn check_name(option: &str, text: &str) -> Result<(), Error> {
 }
 
 fn check_template(option: &str, text: &str) -> Result<(), Error> {
-    Template::parse(text).map(drop).map_err(|why| config(format!("index.{option}: {why}")))
+    Template::parse(text)
+        .map(drop)
+        .map_err(|why| config(format!("index.{option}: {why}")))
 }
 
 /// An address without credentials in it: those would end up in logs.
@@ -282,4 +309,3 @@ fn parse_url(text: &str) -> Result<Url, Error> {
 fn as_u64(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
-

@@ -100,7 +100,14 @@ pub(super) fn time_of_day(n: i64, units: i64, out: &mut Vec<u8>) -> Option<()> {
     if !(0..=86_400).contains(&seconds) {
         return None;
     }
-    write!(out, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60).ok()?;
+    write!(
+        out,
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+    .ok()?;
     let nanos = n.rem_euclid(units).checked_mul(1_000_000_000 / units)?;
     match (nanos, nanos % 1_000_000, nanos % 1_000) {
         (0, ..) => {}
@@ -119,7 +126,11 @@ fn date(days: i64, out: &mut Vec<u8>) -> Option<()> {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     let year = year + era * 400 + next;
     if !(0..=9999).contains(&year) {
         return None;
@@ -167,7 +178,11 @@ mod tests {
             (11_016, 0, Some("2000-02-29")),
             (3_000_000, 0, None),
             (-1, 1_000, Some("1969-12-31T23:59:59.999Z")),
-            (1_631_531_169_108_123, 1_000_000, Some("2021-09-13T11:06:09.108123Z")),
+            (
+                1_631_531_169_108_123,
+                1_000_000,
+                Some("2021-09-13T11:06:09.108123Z"),
+            ),
             (1, 1_000_000_000, Some("1970-01-01T00:00:00.000000001Z")),
             (0, 1_000, Some("1970-01-01T00:00:00Z")),
             (i64::MAX, 1_000, None),
@@ -175,8 +190,14 @@ mod tests {
         ] {
             assert_eq!(text(|o| instant(n, units, o)).as_deref(), want, "{n}/{units}");
         }
-        assert_eq!(text(|o| time_of_day(33_300_000_000, 1_000_000, o)).as_deref(), Some("09:15:00"));
-        assert_eq!(text(|o| time_of_day(86_400_000, 1_000, o)).as_deref(), Some("24:00:00"));
+        assert_eq!(
+            text(|o| time_of_day(33_300_000_000, 1_000_000, o)).as_deref(),
+            Some("09:15:00")
+        );
+        assert_eq!(
+            text(|o| time_of_day(86_400_000, 1_000, o)).as_deref(),
+            Some("24:00:00")
+        );
         assert_eq!(text(|o| time_of_day(-1, 1_000, o)), None);
     }
 }

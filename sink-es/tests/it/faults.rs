@@ -134,7 +134,13 @@ async fn the_one_item_for_which_all_are_refused_is_found_and_left_out() {
 #[tokio::test]
 async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
     let server = Scripted::start(|_, items| {
-        let say = |s: &Sent| if s.id == "2" { (400, "mapper_parsing_exception") } else { (200, "") };
+        let say = |s: &Sent| {
+            if s.id == "2" {
+                (400, "mapper_parsing_exception")
+            } else {
+                (200, "")
+            }
+        };
         Say::Items(items.iter().map(say).collect())
     })
     .await;
@@ -144,14 +150,26 @@ async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
         let mut seen = seen.lock().unwrap();
         for r in batch.records() {
             let text = |b: Option<&[u8]>| b.map(|b| String::from_utf8(b.to_vec()).unwrap());
-            let headers = r.headers().map(|(n, v)| (text(Some(n)).unwrap(), text(v).unwrap()));
-            seen.push((r.head.topic.name.clone(), text(r.key), text(r.value), headers.collect()));
+            let headers = r
+                .headers()
+                .map(|(n, v)| (text(Some(n)).unwrap(), text(v).unwrap()));
+            seen.push((
+                r.head.topic.name.clone(),
+                text(r.key),
+                text(r.value),
+                headers.collect(),
+            ));
         }
         Ok(())
     });
     let more = json!({ "on_bad_document": { "dead_letter_topic": "dlq" } });
     let config = config(&[&server.url], &more);
-    assert!(IndexSink::new(&config).unwrap_err().to_string().contains("kafka section"));
+    assert!(
+        IndexSink::new(&config)
+            .unwrap_err()
+            .to_string()
+            .contains("kafka section")
+    );
     let mut sink = IndexSink::with_dead_letters(&config, Box::new(topics), "pipe").unwrap();
     let mut e = Events::new("t");
     e.consumed(5, Some("{\"id\":2}"), Some(&envelope("u", 8, "{\"id\":2}")));
@@ -163,8 +181,14 @@ async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
     letters.sort();
     assert_eq!(letters.len(), 2);
     let header = |i: usize, name: &str| letters[i].3.get(name).map(String::as_str);
-    assert_eq!((letters[0].0.as_str(), letters[0].1.as_deref()), ("dlq", Some("{\"id\":2}")));
-    assert_eq!(letters[0].2.as_deref(), Some(envelope("u", 8, "{\"id\":2}").as_str()));
+    assert_eq!(
+        (letters[0].0.as_str(), letters[0].1.as_deref()),
+        ("dlq", Some("{\"id\":2}"))
+    );
+    assert_eq!(
+        letters[0].2.as_deref(),
+        Some(envelope("u", 8, "{\"id\":2}").as_str())
+    );
     for (name, want) in [
         ("origin", "test"),
         ("__connect.errors.topic", "t"),
@@ -172,7 +196,10 @@ async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
         ("__connect.errors.offset", "5"),
         ("__connect.errors.connector.name", "pipe"),
         ("__connect.errors.stage", "TASK_PUT"),
-        ("__connect.errors.exception.class.name", "mapper_parsing_exception"),
+        (
+            "__connect.errors.exception.class.name",
+            "mapper_parsing_exception",
+        ),
         ("pgcdc.index", "t"),
         ("pgcdc.id", "2"),
         ("pgcdc.status", "400"),
@@ -183,7 +210,12 @@ async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
     assert_eq!(header(1, "__connect.errors.stage"), Some("VALUE_CONVERTER"));
 }
 
-type Letter = (String, Option<String>, Option<String>, std::collections::BTreeMap<String, String>);
+type Letter = (
+    String,
+    Option<String>,
+    Option<String>,
+    std::collections::BTreeMap<String, String>,
+);
 
 #[tokio::test]
 async fn what_only_a_person_can_mend_stops_at_once() {

@@ -16,7 +16,9 @@ fn with_schema(fields: &Value, row: &Value, lsn: u64) -> String {
 }
 
 async fn properties(node: &Node) -> Value {
-    let (_, mapping) = node.call(Method::GET, &format!("{}/_mapping", node.topic), None).await;
+    let (_, mapping) = node
+        .call(Method::GET, &format!("{}/_mapping", node.topic), None)
+        .await;
     mapping[&node.topic]["mappings"]["properties"].clone()
 }
 
@@ -39,9 +41,20 @@ async fn an_index_gets_the_fields_of_the_schema_and_later_those_that_are_added()
     let mut e = Events::new(&node.topic);
     e.record(8, Some(&key(1)), Some(&with_schema(&fields(), &row, 8)));
     let mut more_fields = fields();
-    more_fields.as_array_mut().unwrap().push(json!({ "field": "n", "type": "int32" }));
-    e.record(16, Some(&key(2)), Some(&with_schema(&more_fields, &json!({ "id": 2, "n": 5 }), 16)));
-    e.record(24, Some(&key(3)), Some(&with_schema(&fields(), &json!({ "id": 3, "price": "BNI=" }), 24)));
+    more_fields
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "field": "n", "type": "int32" }));
+    e.record(
+        16,
+        Some(&key(2)),
+        Some(&with_schema(&more_fields, &json!({ "id": 2, "n": 5 }), 16)),
+    );
+    e.record(
+        24,
+        Some(&key(3)),
+        Some(&with_schema(&fields(), &json!({ "id": 3, "price": "BNI=" }), 24)),
+    );
     index(&node.config(&more), [e.take()]).await.unwrap();
     assert_eq!(
         properties(&node).await,
@@ -49,7 +62,10 @@ async fn an_index_gets_the_fields_of_the_schema_and_later_those_that_are_added()
             "name": { "type": "keyword" }, "n": { "type": "integer" } })
     );
     let (doc, _) = node.get("1").await.unwrap();
-    assert_eq!(doc, json!({ "id": 1, "price": 12.34, "at": "2021-09-13T11:06:09.108123Z", "name": "x" }));
+    assert_eq!(
+        doc,
+        json!({ "id": 1, "price": 12.34, "at": "2021-09-13T11:06:09.108123Z", "name": "x" })
+    );
     assert_eq!(node.get("3").await.unwrap().0["price"], 12.34);
     node.remove().await;
 }
@@ -58,17 +74,31 @@ async fn an_index_gets_the_fields_of_the_schema_and_later_those_that_are_added()
 async fn a_field_that_cannot_hold_a_column_is_named() {
     let node = Node::new("conflict");
     let (status, _) = node
-        .call(Method::PUT, &node.topic, Some(json!({ "mappings": { "properties": { "id": { "type": "boolean" } } } })))
+        .call(
+            Method::PUT,
+            &node.topic,
+            Some(json!({ "mappings": { "properties": { "id": { "type": "boolean" } } } })),
+        )
         .await;
     assert_eq!(status, 200);
     let mut e = Events::new(&node.topic);
-    e.record(8, Some(&key(1)), Some(&with_schema(&fields(), &json!({ "id": 1 }), 8)));
+    e.record(
+        8,
+        Some(&key(1)),
+        Some(&with_schema(&fields(), &json!({ "id": 1 }), 8)),
+    );
     let batch = e.take();
-    let error = index(&node.config(&json!({ "create": true, "mapping": { "infer": true } })), [batch.clone()])
-        .await
-        .unwrap_err();
+    let error = index(
+        &node.config(&json!({ "create": true, "mapping": { "infer": true } })),
+        [batch.clone()],
+    )
+    .await
+    .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("field id of index") && text.contains("boolean") && text.contains("long"), "{text}");
+    assert!(
+        text.contains("field id of index") && text.contains("boolean") && text.contains("long"),
+        "{text}"
+    );
     let go_on = json!({ "create": true, "on_bad_document": "skip", "mapping": { "infer": true, "on_conflict": "continue" } });
     index(&node.config(&go_on), [batch]).await.unwrap();
     assert_eq!(properties(&node).await["price"]["type"], "keyword");

@@ -24,12 +24,31 @@ async fn two_indexes_are_compared_and_the_alias_is_switched() {
     assert!(none.to_string().contains("is no alias"), "{none}");
     let add = json!({ "actions": [{ "add": { "index": old.topic, "alias": alias } }] });
     assert_eq!(old.call(Method::POST, "_aliases", Some(add)).await.0, 200);
-    assert_eq!(rebuild.target(&config, "t").await.unwrap(), (alias.clone(), old.topic.clone()));
+    assert_eq!(
+        rebuild.target(&config, "t").await.unwrap(),
+        (alias.clone(), old.topic.clone())
+    );
     let same = rebuild.compare(&old.topic, &new.topic, true).await.unwrap();
-    assert_eq!(same, Difference { documents: 20, ..Difference::default() });
+    assert_eq!(
+        same,
+        Difference {
+            documents: 20,
+            ..Difference::default()
+        }
+    );
     // Another content under the same version, which only a comparison of content would see; and one that is late.
-    new.call(Method::PUT, &format!("{}/_doc/1?version=1&version_type=external_gte", new.topic), Some(json!({ "id": 0 }))).await;
-    new.call(Method::DELETE, &format!("{}/_doc/2?version=2&version_type=external_gte", new.topic), None).await;
+    new.call(
+        Method::PUT,
+        &format!("{}/_doc/1?version=1&version_type=external_gte", new.topic),
+        Some(json!({ "id": 0 })),
+    )
+    .await;
+    new.call(
+        Method::DELETE,
+        &format!("{}/_doc/2?version=2&version_type=external_gte", new.topic),
+        None,
+    )
+    .await;
     let later = {
         let new = new.clone();
         tokio::spawn(async move {
@@ -58,12 +77,19 @@ async fn a_plan_says_what_a_run_would_do_and_does_nothing() {
     let first = &plan(&config, &topics).await.unwrap()[0];
     assert!(!first.exists && first.conflicts.is_empty());
     assert_eq!(first.requests.len(), 2);
-    assert_eq!(first.requests[1].body, Some(json!({ "properties": { "b": { "type": "integer" } } })));
+    assert_eq!(
+        first.requests[1].body,
+        Some(json!({ "properties": { "b": { "type": "integer" } } }))
+    );
     assert_eq!(node.call(Method::GET, &node.topic, None).await.0, 404);
-    let body = json!({ "mappings": { "properties": { "a": { "type": "boolean" }, "b": { "type": "long" } } } });
+    let body =
+        json!({ "mappings": { "properties": { "a": { "type": "boolean" }, "b": { "type": "long" } } } });
     node.call(Method::PUT, &node.topic, Some(body)).await;
     let second = &plan(&config, &topics).await.unwrap()[0];
     assert!(second.exists && second.requests.is_empty());
-    assert_eq!(second.conflicts, ["field a is mapped as boolean, and the column needs text"]);
+    assert_eq!(
+        second.conflicts,
+        ["field a is mapped as boolean, and the column needs text"]
+    );
     node.remove().await;
 }

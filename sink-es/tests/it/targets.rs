@@ -15,7 +15,9 @@ async fn put(node: &Node, path: &str, body: Value) {
 async fn upserts_put_fields_into_what_is_there_in_order() {
     let node = Node::new("upsert");
     let mut e = Events::new(&node.topic);
-    e.put(8, 1, &json!({ "a": 1, "b": 1 })).put(16, 1, &json!({ "b": 2 })).put(24, 2, &json!({ "a": 3 }));
+    e.put(8, 1, &json!({ "a": 1, "b": 1 }))
+        .put(16, 1, &json!({ "b": 2 }))
+        .put(24, 2, &json!({ "a": 3 }));
     e.delete(32, 2).put(40, 1, &json!({ "c": null }));
     let config = node.config(&json!({ "write": "upsert" }));
     index(&config, [e.take()]).await.unwrap();
@@ -76,7 +78,10 @@ async fn documents_pass_through_a_pipeline_and_a_missing_one_stops() {
         return;
     }
     index(&config, [batch]).await.unwrap();
-    assert_eq!(node.get("1").await.unwrap().0, json!({ "n": 1, "via": "pipeline" }));
+    assert_eq!(
+        node.get("1").await.unwrap().0,
+        json!({ "n": 1, "via": "pipeline" })
+    );
     node.remove().await;
 }
 
@@ -108,11 +113,18 @@ async fn data_streams_get_a_timestamp_and_repeats_are_one_document() {
     index(&config, [batch]).await.unwrap();
     let name = format!("logs-{dataset}-x");
     node.call(Method::POST, &format!("{name}/_refresh"), None).await;
-    let (_, found) = node.call(Method::GET, &format!("{name}/_search?sort=id"), None).await;
+    let (_, found) = node
+        .call(Method::GET, &format!("{name}/_search?sort=id"), None)
+        .await;
     assert_eq!(found["hits"]["total"]["value"], 3, "{found}");
-    assert_eq!(found["hits"]["hits"][0]["_source"]["@timestamp"], "2021-09-13T11:06:09Z");
-    node.call(Method::DELETE, &format!("_data_stream/{name}"), None).await;
-    node.call(Method::DELETE, &format!("_index_template/{dataset}"), None).await;
+    assert_eq!(
+        found["hits"]["hits"][0]["_source"]["@timestamp"],
+        "2021-09-13T11:06:09Z"
+    );
+    node.call(Method::DELETE, &format!("_data_stream/{name}"), None)
+        .await;
+    node.call(Method::DELETE, &format!("_index_template/{dataset}"), None)
+        .await;
 }
 
 #[tokio::test]
@@ -124,8 +136,16 @@ async fn resources_must_be_there_and_are_written_to() {
     e.put(8, 1, &json!({ "n": 1 }));
     let batch = e.take();
     let error = index(&node.config(&more), [batch.clone()]).await.unwrap_err();
-    assert!(error.to_string().contains(&format!("there is no alias {alias}")), "{error}");
-    put(&node, &node.topic, json!({ "aliases": { (alias.clone()): { "is_write_index": true } } })).await;
+    assert!(
+        error.to_string().contains(&format!("there is no alias {alias}")),
+        "{error}"
+    );
+    put(
+        &node,
+        &node.topic,
+        json!({ "aliases": { (alias.clone()): { "is_write_index": true } } }),
+    )
+    .await;
     index(&node.config(&more), [batch]).await.unwrap();
     assert_eq!(node.get("1").await.unwrap().0, json!({ "n": 1 }));
     let mut e = Events::new("unlisted");
@@ -145,14 +165,16 @@ async fn a_tombstone_without_a_version_deletes_what_is_there_and_newer_states_co
     e.consumed(1, Some(&key(2)), Some(&row(800)));
     index(&config, [e.take()]).await.unwrap();
     // The delete event was compacted away: the tombstone is all there is, and the first of its partition.
-    e.consumed(2, Some(&key(1)), None).consumed(3, Some(&key(3)), None);
+    e.consumed(2, Some(&key(1)), None)
+        .consumed(3, Some(&key(3)), None);
     index(&config, [e.take()]).await.unwrap();
     assert!(node.get("1").await.is_none() && node.get("2").await.is_some());
     // A second run reads tombstone and later state again: the state stays.
     e.consumed(4, Some(&key(1)), Some(&row(1600)));
     let later = e.take();
     index(&config, [later]).await.unwrap();
-    e.consumed(2, Some(&key(1)), None).consumed(4, Some(&key(1)), Some(&row(1600)));
+    e.consumed(2, Some(&key(1)), None)
+        .consumed(4, Some(&key(1)), Some(&row(1600)));
     index(&config, [e.take()]).await.unwrap();
     assert_eq!(node.get("1").await, Some((json!({ "n": 1 }), 200)));
     node.remove().await;
@@ -169,7 +191,8 @@ async fn a_replay_behind_the_servers_memory_of_deletes_ends_in_the_same_state() 
     let second = e.take();
     index(&config, [first.clone(), second.clone()]).await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    node.call(Method::POST, &format!("{}/_refresh", node.topic), None).await;
+    node.call(Method::POST, &format!("{}/_refresh", node.topic), None)
+        .await;
     index(&config, [first, second]).await.unwrap();
     assert!(node.get("1").await.is_none());
     node.remove().await;
@@ -182,7 +205,12 @@ async fn a_deleted_document_is_remembered_for_longer_than_the_servers_minute() {
     let mut e = Events::new(&node.topic);
     e.put(8, 1, &json!({ "n": 1 }));
     index(&config, [e.take()]).await.unwrap();
-    let (_, settings) = node.call(Method::GET, &format!("{}/_settings", node.topic), None).await;
-    assert_eq!(settings[&node.topic]["settings"]["index"]["gc_deletes"], "10m", "{settings}");
+    let (_, settings) = node
+        .call(Method::GET, &format!("{}/_settings", node.topic), None)
+        .await;
+    assert_eq!(
+        settings[&node.topic]["settings"]["index"]["gc_deletes"], "10m",
+        "{settings}"
+    );
     node.remove().await;
 }

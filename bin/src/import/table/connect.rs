@@ -126,7 +126,12 @@ pub(super) const ROWS: &[Row] = &[
         "transforms",
         super::super::transforms::setting,
     ),
-    with("predicates", "", "predicates", super::super::transforms::predicates),
+    with(
+        "predicates",
+        "",
+        "predicates",
+        super::super::transforms::predicates,
+    ),
     with(
         "predicates.<setting>",
         "",

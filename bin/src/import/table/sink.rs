@@ -16,28 +16,93 @@ const JAVA: &str = "there is no Java class to load: remove it";
 pub(super) const WHAT: &[Row] = &[
     text("name", "", "name"),
     with("connector.class", "", "index", |_, _| Ok(())),
-    no_meaning("tasks.max", "1", "one process reads all partitions; start more with the same group to share them"),
+    no_meaning(
+        "tasks.max",
+        "1",
+        "one process reads all partitions; start more with the same group to share them",
+    ),
     list("topics", "consume.topics"),
     text("topics.regex", "", "consume.topics_regex"),
     with("key.converter", "", "index.id_from", key_converter),
     with("value.converter", "", "index.document", value_converter),
     no_meaning("header.converter", "", "headers are read as they are"),
-    with("<side>.converter.schemas.enable", "true", "converters.value.schemas", converter_schemas),
-    no_meaning("<side>.converter.<setting>", "", "a schema beside the payload is recognised in each record"),
-    with("consumer.override.<setting>", "", "kafka.properties", consumer_setting),
+    with(
+        "<side>.converter.schemas.enable",
+        "true",
+        "converters.value.schemas",
+        converter_schemas,
+    ),
+    no_meaning(
+        "<side>.converter.<setting>",
+        "",
+        "a schema beside the payload is recognised in each record",
+    ),
+    with(
+        "consumer.override.<setting>",
+        "",
+        "kafka.properties",
+        consumer_setting,
+    ),
     with("consumer.<setting>", "", "kafka.properties", consumer_setting),
     text("bootstrap.servers", "", "kafka.bootstrap_servers"),
-    with("security.protocol", "", "kafka.properties", super::connect::plain_setting),
-    with("sasl.<setting>", "", "kafka.properties", super::connect::plain_setting),
-    with("ssl.<setting>", "", "kafka.properties", super::connect::plain_setting),
-    with("client.<setting>", "", "kafka.properties", super::connect::plain_setting),
-    no_meaning("producer.override.<setting>", "", "dead letters go by `kafka.properties`"),
-    no_meaning("admin.override.<setting>", "", "topics are created by `kafka.properties`"),
+    with(
+        "security.protocol",
+        "",
+        "kafka.properties",
+        super::connect::plain_setting,
+    ),
+    with(
+        "sasl.<setting>",
+        "",
+        "kafka.properties",
+        super::connect::plain_setting,
+    ),
+    with(
+        "ssl.<setting>",
+        "",
+        "kafka.properties",
+        super::connect::plain_setting,
+    ),
+    with(
+        "client.<setting>",
+        "",
+        "kafka.properties",
+        super::connect::plain_setting,
+    ),
+    no_meaning(
+        "producer.override.<setting>",
+        "",
+        "dead letters go by `kafka.properties`",
+    ),
+    no_meaning(
+        "admin.override.<setting>",
+        "",
+        "topics are created by `kafka.properties`",
+    ),
     with("transforms", "", "transforms", super::super::transforms::steps),
-    with("transforms.<setting>", "", "transforms", super::super::transforms::setting),
-    with("predicates", "", "predicates", super::super::transforms::predicates),
-    with("predicates.<setting>", "", "predicates", super::super::transforms::predicate_setting),
-    no_meaning("config.action.reload", "restart", "the file is read once, at the start"),
+    with(
+        "transforms.<setting>",
+        "",
+        "transforms",
+        super::super::transforms::setting,
+    ),
+    with(
+        "predicates",
+        "",
+        "predicates",
+        super::super::transforms::predicates,
+    ),
+    with(
+        "predicates.<setting>",
+        "",
+        "predicates",
+        super::super::transforms::predicate_setting,
+    ),
+    no_meaning(
+        "config.action.reload",
+        "restart",
+        "the file is read once, at the start",
+    ),
 ];
 
 pub(super) const CONNECTION: &[Row] = &[
@@ -52,18 +117,66 @@ pub(super) const CONNECTION: &[Row] = &[
     no_meaning("proxy.port", "8080", "read together with proxy.host"),
     text("proxy.username", "", "index.proxy.username"),
     with("proxy.password", "", "index.proxy.password", proxy_password),
-    no_meaning("elastic.security.protocol", "PLAINTEXT", "the address says whether TLS is used: https://"),
-    with("elastic.https.ssl.truststore.location", "", "index.tls.ca_file", truststore),
-    with("elastic.https.ssl.keystore.location", "", "index.tls.certificate_file", keystore),
-    with("elastic.https.ssl.truststore.type", "JKS", "index.tls.ca_file", pem_only),
-    with("elastic.https.ssl.keystore.type", "JKS", "index.tls.certificate_file", pem_only),
-    no_meaning("elastic.https.ssl.truststore.password", "", "PEM certificates have none"),
-    refused("elastic.https.ssl.keystore.password", "encrypted keys are not read: write the key without a password"),
-    refused("elastic.https.ssl.key.password", "encrypted keys are not read: write the key without a password"),
-    refused("elastic.https.ssl.truststore.certificates", "write the certificates into a file: `index.tls.ca_file`"),
-    refused("elastic.https.ssl.keystore.certificate.chain", "write it into a file: `index.tls.certificate_file`"),
-    refused("elastic.https.ssl.keystore.key", "write it into a file: `index.tls.key_file`"),
-    with("elastic.https.ssl.endpoint.identification.algorithm", "https", "index.tls.verify_hostname", identification),
+    no_meaning(
+        "elastic.security.protocol",
+        "PLAINTEXT",
+        "the address says whether TLS is used: https://",
+    ),
+    with(
+        "elastic.https.ssl.truststore.location",
+        "",
+        "index.tls.ca_file",
+        truststore,
+    ),
+    with(
+        "elastic.https.ssl.keystore.location",
+        "",
+        "index.tls.certificate_file",
+        keystore,
+    ),
+    with(
+        "elastic.https.ssl.truststore.type",
+        "JKS",
+        "index.tls.ca_file",
+        pem_only,
+    ),
+    with(
+        "elastic.https.ssl.keystore.type",
+        "JKS",
+        "index.tls.certificate_file",
+        pem_only,
+    ),
+    no_meaning(
+        "elastic.https.ssl.truststore.password",
+        "",
+        "PEM certificates have none",
+    ),
+    refused(
+        "elastic.https.ssl.keystore.password",
+        "encrypted keys are not read: write the key without a password",
+    ),
+    refused(
+        "elastic.https.ssl.key.password",
+        "encrypted keys are not read: write the key without a password",
+    ),
+    refused(
+        "elastic.https.ssl.truststore.certificates",
+        "write the certificates into a file: `index.tls.ca_file`",
+    ),
+    refused(
+        "elastic.https.ssl.keystore.certificate.chain",
+        "write it into a file: `index.tls.certificate_file`",
+    ),
+    refused(
+        "elastic.https.ssl.keystore.key",
+        "write it into a file: `index.tls.key_file`",
+    ),
+    with(
+        "elastic.https.ssl.endpoint.identification.algorithm",
+        "https",
+        "index.tls.verify_hostname",
+        identification,
+    ),
     no_meaning("elastic.https.ssl.protocol", "TLSv1.3", RUSTLS),
     no_meaning("elastic.https.ssl.enabled.protocols", "TLSv1.2,TLSv1.3", RUSTLS),
     no_meaning("elastic.https.ssl.cipher.suites", "", RUSTLS),
@@ -72,18 +185,38 @@ pub(super) const CONNECTION: &[Row] = &[
     no_meaning("elastic.https.ssl.secure.random.implementation", "", RUSTLS),
     refused("elastic.https.ssl.provider", JAVA),
     refused("elastic.https.ssl.engine.factory.class", JAVA),
-    refused("kerberos.user.principal", "Kerberos is not supported: use basic authentication, an API key or a certificate"),
-    refused("kerberos.keytab.path", "Kerberos is not supported: use basic authentication, an API key or a certificate"),
+    refused(
+        "kerberos.user.principal",
+        "Kerberos is not supported: use basic authentication, an API key or a certificate",
+    ),
+    refused(
+        "kerberos.keytab.path",
+        "Kerberos is not supported: use basic authentication, an API key or a certificate",
+    ),
 ];
 
 pub(super) const BATCHES: &[Row] = &[
     number("batch.size", "2000", "index.bulk.max_docs").always(),
     with("bulk.size.bytes", "5242880", "index.bulk.max_bytes", bulk_bytes),
-    with("max.in.flight.requests", "5", "index.bulk.max_in_flight", in_flight).always(),
+    with(
+        "max.in.flight.requests",
+        "5",
+        "index.bulk.max_in_flight",
+        in_flight,
+    )
+    .always(),
     number("linger.ms", "1", "index.bulk.linger_ms").always(),
     no_meaning("max.buffered.records", "20000", BYTES),
-    no_meaning("flush.timeout.ms", "180000", "the topics are paused while the index takes nothing, however long"),
-    no_meaning("flush.synchronously", "false", "offsets are those of the topics, whatever the documents' names"),
+    no_meaning(
+        "flush.timeout.ms",
+        "180000",
+        "the topics are paused while the index takes nothing, however long",
+    ),
+    no_meaning(
+        "flush.synchronously",
+        "false",
+        "offsets are those of the topics, whatever the documents' names",
+    ),
     no_meaning("max.retries", "5", ENDLESS),
     number("retry.backoff.ms", "100", "index.first_backoff_ms").always(),
     no_meaning("errors.retry.timeout", "0", ENDLESS),
@@ -91,15 +224,35 @@ pub(super) const BATCHES: &[Row] = &[
 ];
 
 pub(super) const DOCUMENTS: &[Row] = &[
-    word("write.method", "insert", "index.write", &[("insert", "insert"), ("upsert", "upsert")]),
-    word("index.write.method", "insert", "index.write", &[("insert", "insert"), ("upsert", "upsert")]),
+    word(
+        "write.method",
+        "insert",
+        "index.write",
+        &[("insert", "insert"), ("upsert", "upsert")],
+    ),
+    word(
+        "index.write.method",
+        "insert",
+        "index.write",
+        &[("insert", "insert"), ("upsert", "upsert")],
+    ),
     with("key.ignore", "false", "index.id_from", key_ignore),
     with("topic.key.ignore", "", "index.overrides", topic_key_ignore),
-    with("key.ignore.id.strategy", "topic.partition.offset", "index.id_from", id_strategy),
+    with(
+        "key.ignore.id.strategy",
+        "topic.partition.offset",
+        "index.id_from",
+        id_strategy,
+    ),
     with("use.autogenerated.ids", "false", "index.id_from", automatic_ids),
     with("schema.ignore", "false", "index.mapping.infer", schema_ignore).always(),
     with("topic.schema.ignore", "", "index.overrides", topic_schema_ignore),
-    with("compact.map.entries", "true", "index.mapping.convert.maps", compact_map_entries),
+    with(
+        "compact.map.entries",
+        "true",
+        "index.mapping.convert.maps",
+        compact_map_entries,
+    ),
     with("external.version.header", "", "index.versions", version_header),
     word(
         "behavior.on.null.values",
@@ -108,19 +261,36 @@ pub(super) const DOCUMENTS: &[Row] = &[
         &[("fail", "refuse"), ("delete", "any"), ("ignore", "nothing")],
     )
     .always(),
-    no_meaning("behavior.on.malformed.documents", "fail", "read together with errors.deadletterqueue.topic.name")
-        .with_path("index.on_bad_document"),
-    no_meaning("drop.invalid.message", "false", "read together with errors.deadletterqueue.topic.name")
-        .with_path("index.on_invalid_record"),
-    no_meaning("errors.tolerance", "none", "read together with errors.deadletterqueue.topic.name")
-        .with_path("index.on_invalid_record"),
-    no_meaning("errors.deadletterqueue.topic.name", "", POLICY).with_path("index.on_bad_document.dead_letter_topic"),
+    no_meaning(
+        "behavior.on.malformed.documents",
+        "fail",
+        "read together with errors.deadletterqueue.topic.name",
+    )
+    .with_path("index.on_bad_document"),
+    no_meaning(
+        "drop.invalid.message",
+        "false",
+        "read together with errors.deadletterqueue.topic.name",
+    )
+    .with_path("index.on_invalid_record"),
+    no_meaning(
+        "errors.tolerance",
+        "none",
+        "read together with errors.deadletterqueue.topic.name",
+    )
+    .with_path("index.on_invalid_record"),
+    no_meaning("errors.deadletterqueue.topic.name", "", POLICY)
+        .with_path("index.on_bad_document.dead_letter_topic"),
     no_meaning(
         "errors.deadletterqueue.topic.replication.factor",
         "3",
         "topics are created as `kafka.topics` says",
     ),
-    no_meaning("errors.deadletterqueue.context.headers.enable", "false", "the headers are always written"),
+    no_meaning(
+        "errors.deadletterqueue.context.headers.enable",
+        "false",
+        "the headers are always written",
+    ),
     no_meaning("errors.log.enable", "false", "errors are always logged"),
     no_meaning("errors.log.include.messages", "false", "no row is ever logged"),
     no_meaning(
@@ -129,39 +299,97 @@ pub(super) const DOCUMENTS: &[Row] = &[
         "the index has a newer state then, which is as it should be; such items are counted",
     ),
     with("routing.type", "none", "index.routing", routing),
-    no_meaning("routing.type.record.value.path", "", "read together with routing.type").with_path("index.routing"),
+    no_meaning(
+        "routing.type.record.value.path",
+        "",
+        "read together with routing.type",
+    )
+    .with_path("index.routing"),
 ];
 
 pub(super) const TARGETS: &[Row] = &[
     with("data.stream.type", "none", "index.data_stream.type", stream_type),
     text("data.stream.dataset", "", "index.data_stream.dataset"),
-    with("data.stream.namespace", "${topic}", "index.data_stream.namespace", stream_namespace),
-    list("data.stream.timestamp.field", "index.data_stream.timestamp_fields"),
+    with(
+        "data.stream.namespace",
+        "${topic}",
+        "index.data_stream.namespace",
+        stream_namespace,
+    ),
+    list(
+        "data.stream.timestamp.field",
+        "index.data_stream.timestamp_fields",
+    ),
     refused_unless(
         "data.stream.enabled",
         &["false"],
         "set data.stream.type and data.stream.dataset, which name the stream type-dataset-topic",
     ),
-    refused("data.stream.prefix", "set data.stream.type and data.stream.dataset instead"),
+    refused(
+        "data.stream.prefix",
+        "set data.stream.type and data.stream.dataset instead",
+    ),
     refused(
         "data.streams.existing.index.template.name",
         "the server finds templates by the stream's name: remove it",
     ),
-    with("external.resource.usage", "disabled", "index.resources.kind", resource_kind),
-    with("existing.resource.type", "", "index.resources.kind", resource_kind),
-    with("topic.to.external.resource.mapping", "", "index.resources.by_topic", resources),
-    with("topic.to.existing.resource.mapping", "", "index.resources.by_topic", resources),
-    with("max.external.resource.mappings", "15", "index.resources.by_topic", most_resources),
+    with(
+        "external.resource.usage",
+        "disabled",
+        "index.resources.kind",
+        resource_kind,
+    ),
+    with(
+        "existing.resource.type",
+        "",
+        "index.resources.kind",
+        resource_kind,
+    ),
+    with(
+        "topic.to.external.resource.mapping",
+        "",
+        "index.resources.by_topic",
+        resources,
+    ),
+    with(
+        "topic.to.existing.resource.mapping",
+        "",
+        "index.resources.by_topic",
+        resources,
+    ),
+    with(
+        "max.external.resource.mappings",
+        "15",
+        "index.resources.by_topic",
+        most_resources,
+    ),
     with("topic.index.map", "", "index.overrides", topic_index_map),
     no_meaning("type.name", "", "servers of today have one type"),
-    no_meaning("auto.create.indices.at.start", "true", "an index is created before its first document"),
-    refused("connection.trust.all.certificates", "certificates are always checked: name their authority in `index.tls.ca_file`"),
-    refused("connection.ssl.<setting>", "name PEM files in the YAML file: `index.tls`"),
-    refused("aws.<setting>", "requests are not signed for AWS: use a user of the domain, or a signing proxy"),
+    no_meaning(
+        "auto.create.indices.at.start",
+        "true",
+        "an index is created before its first document",
+    ),
+    refused(
+        "connection.trust.all.certificates",
+        "certificates are always checked: name their authority in `index.tls.ca_file`",
+    ),
+    refused(
+        "connection.ssl.<setting>",
+        "name PEM files in the YAML file: `index.tls`",
+    ),
+    refused(
+        "aws.<setting>",
+        "requests are not signed for AWS: use a user of the domain, or a signing proxy",
+    ),
 ];
 
 /// What needs more than one property, and what Confluent takes for granted.
-pub(in super::super) fn complete(draft: &mut Draft, given: impl Fn(&str) -> Option<String>, empty: impl Fn(&str) -> bool) -> Result<(), (String, String)> {
+pub(in super::super) fn complete(
+    draft: &mut Draft,
+    given: impl Fn(&str) -> Option<String>,
+    empty: impl Fn(&str) -> bool,
+) -> Result<(), (String, String)> {
     let fault = |name: &str, text: &str| Err((name.to_owned(), text.to_owned()));
     let is = |name: &str, value: &str| given(name).is_some_and(|v| v.trim().eq_ignore_ascii_case(value));
     draft.set("index.document", "value");
@@ -172,31 +400,55 @@ pub(in super::super) fn complete(draft: &mut Draft, given: impl Fn(&str) -> Opti
         draft.set("index.create", true);
     }
     if given("topic.key.ignore").is_some() && is("key.ignore", "true") {
-        return fault("topic.key.ignore", "has no effect beside key.ignore=true: remove one of them");
+        return fault(
+            "topic.key.ignore",
+            "has no effect beside key.ignore=true: remove one of them",
+        );
     }
     if given("topic.schema.ignore").is_some() && is("schema.ignore", "true") {
-        return fault("topic.schema.ignore", "has no effect beside schema.ignore=true: remove one of them");
+        return fault(
+            "topic.schema.ignore",
+            "has no effect beside schema.ignore=true: remove one of them",
+        );
     }
-    if given("data.stream.dataset").is_some() != given("data.stream.type").is_some_and(|t| !t.eq_ignore_ascii_case("none")) {
-        return fault("data.stream.dataset", "data.stream.type and data.stream.dataset go together");
+    if given("data.stream.dataset").is_some()
+        != given("data.stream.type").is_some_and(|t| !t.eq_ignore_ascii_case("none"))
+    {
+        return fault(
+            "data.stream.dataset",
+            "data.stream.type and data.stream.dataset go together",
+        );
     }
     let usage = given("external.resource.usage").is_some_and(|u| !u.eq_ignore_ascii_case("disabled"))
         || given("existing.resource.type").is_some();
-    let mapped = given("topic.to.external.resource.mapping").or_else(|| given("topic.to.existing.resource.mapping"));
+    let mapped =
+        given("topic.to.external.resource.mapping").or_else(|| given("topic.to.existing.resource.mapping"));
     if usage != mapped.is_some() {
-        return fault("topic.to.external.resource.mapping", "goes together with external.resource.usage");
+        return fault(
+            "topic.to.external.resource.mapping",
+            "goes together with external.resource.usage",
+        );
     }
     // An empty value switches the check off.
     if empty("elastic.https.ssl.endpoint.identification.algorithm") {
         draft.set("index.tls.verify_hostname", false);
     }
     let queue = given("errors.deadletterqueue.topic.name");
-    let left_out = || queue.clone().map_or_else(|| json!("skip"), |topic| json!({ "dead_letter_topic": topic }));
+    let left_out = || {
+        queue
+            .clone()
+            .map_or_else(|| json!("skip"), |topic| json!({ "dead_letter_topic": topic }))
+    };
     let malformed = given("behavior.on.malformed.documents").unwrap_or_else(|| "fail".into());
     match malformed.trim().to_ascii_lowercase().as_str() {
         "fail" => {}
         "ignore" | "warn" | "report" => draft.set("index.on_bad_document", left_out()),
-        other => return fault("behavior.on.malformed.documents", &format!("`{other}` is none of ignore, warn, fail")),
+        other => {
+            return fault(
+                "behavior.on.malformed.documents",
+                &format!("`{other}` is none of ignore, warn, fail"),
+            );
+        }
     }
     let tolerant = match given("errors.tolerance").as_deref().map(str::trim) {
         None | Some("none") => false,
@@ -210,7 +462,14 @@ pub(in super::super) fn complete(draft: &mut Draft, given: impl Fn(&str) -> Opti
     if tolerant && given("transforms").is_some() {
         draft.set("on_record_error", "skip");
     }
-    draft.set("index.on_invalid_record", if tolerant || drops { left_out() } else { json!("fail") });
+    draft.set(
+        "index.on_invalid_record",
+        if tolerant || drops {
+            left_out()
+        } else {
+            json!("fail")
+        },
+    );
     Ok(())
 }
 
@@ -238,9 +497,15 @@ fn value_converter(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 fn converter_schemas(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let schemas = parse::flag(given.value)?;
     let side = given.captures.first().copied().unwrap_or_default();
-    let json = given.all.get(&format!("{side}.converter")).is_none_or(|c| c.trim().ends_with("JsonConverter"));
+    let json = given
+        .all
+        .get(&format!("{side}.converter"))
+        .is_none_or(|c| c.trim().ends_with("JsonConverter"));
     if given.all.get("transforms").is_some() && matches!(side, "key" | "value") && json {
-        draft.set(&format!("converters.{side}"), json!({ "type": "json", "schemas": schemas }));
+        draft.set(
+            &format!("converters.{side}"),
+            json!({ "type": "json", "schemas": schemas }),
+        );
     }
     Ok(())
 }
@@ -257,8 +522,15 @@ fn urls(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let all = parse::list(given.value);
     let secure = all.iter().any(|u| u.starts_with("https://"));
     let with_scheme = |u: &String| {
-        let bare = u.strip_prefix("http://").or_else(|| u.strip_prefix("https://")).unwrap_or(u);
-        format!("{}://{}", if secure { "https" } else { "http" }, bare.trim_end_matches('/'))
+        let bare = u
+            .strip_prefix("http://")
+            .or_else(|| u.strip_prefix("https://"))
+            .unwrap_or(u);
+        format!(
+            "{}://{}",
+            if secure { "https" } else { "http" },
+            bare.trim_end_matches('/')
+        )
     };
     draft.set("index.urls", all.iter().map(with_scheme).collect::<Vec<_>>());
     Ok(())
@@ -276,12 +548,20 @@ fn proxy_host(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 }
 
 fn proxy_password(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    draft.set_secret("index.proxy", "password", given.value, "PGCDC_INDEX_PROXY_PASSWORD");
+    draft.set_secret(
+        "index.proxy",
+        "password",
+        given.value,
+        "PGCDC_INDEX_PROXY_PASSWORD",
+    );
     Ok(())
 }
 
 fn pem(given: &Given<'_>, kind: &str) -> Result<(), String> {
-    let is_pem = given.all.get(kind).is_some_and(|t| t.trim().eq_ignore_ascii_case("PEM"));
+    let is_pem = given
+        .all
+        .get(kind)
+        .is_some_and(|t| t.trim().eq_ignore_ascii_case("PEM"));
     if is_pem {
         return Ok(());
     }
@@ -331,7 +611,10 @@ fn bulk_bytes(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 fn in_flight(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let n = parse::number(given.value)?;
     if n > 64 {
-        draft.note(given.name, "is taken as 64: more requests at once bring no server anything");
+        draft.note(
+            given.name,
+            "is taken as 64: more requests at once bring no server anything",
+        );
     }
     draft.set("index.bulk.max_in_flight", n.min(64));
     Ok(())
@@ -340,7 +623,10 @@ fn in_flight(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 fn key_ignore(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     if parse::flag(given.value)? {
         let strategy = given.all.get("key.ignore.id.strategy");
-        draft.set("index.id_from", strategy.map_or(Ok("coordinates"), strategy_word)?);
+        draft.set(
+            "index.id_from",
+            strategy.map_or(Ok("coordinates"), strategy_word)?,
+        );
     }
     Ok(())
 }
@@ -350,7 +636,9 @@ fn strategy_word(value: &str) -> Result<&'static str, String> {
         "none" => Ok("auto"),
         "record.key" => Ok("key"),
         "topic.partition.offset" => Ok("coordinates"),
-        other => Err(format!("`{other}` is none of none, record.key, topic.partition.offset")),
+        other => Err(format!(
+            "`{other}` is none of none, record.key, topic.partition.offset"
+        )),
     }
 }
 
@@ -367,7 +655,10 @@ fn automatic_ids(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 }
 
 fn topic_key_ignore(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    draft.push("index.overrides", json!({ "topics": parse::list(given.value), "id_from": "coordinates" }));
+    draft.push(
+        "index.overrides",
+        json!({ "topics": parse::list(given.value), "id_from": "coordinates" }),
+    );
     Ok(())
 }
 
@@ -382,12 +673,19 @@ fn schema_ignore(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 }
 
 fn topic_schema_ignore(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    draft.push("index.overrides", json!({ "topics": parse::list(given.value), "infer": false }));
+    draft.push(
+        "index.overrides",
+        json!({ "topics": parse::list(given.value), "infer": false }),
+    );
     Ok(())
 }
 
 fn compact_map_entries(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    let maps = if parse::flag(given.value)? { "object" } else { "entries" };
+    let maps = if parse::flag(given.value)? {
+        "object"
+    } else {
+        "entries"
+    };
     draft.set("index.mapping.convert.maps", maps);
     Ok(())
 }
@@ -425,7 +723,10 @@ fn stream_type(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 }
 
 fn stream_namespace(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    draft.set("index.data_stream.namespace", given.value.replace("${topic}", "{topic}"));
+    draft.set(
+        "index.data_stream.namespace",
+        given.value.replace("${topic}", "{topic}"),
+    );
     Ok(())
 }
 
@@ -437,7 +738,9 @@ fn resource_kind(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
         "alias_index" | "index_alias" | "alias" => "alias_index",
         "alias_datastream" => "alias_data_stream",
         other => {
-            return Err(format!("`{other}` is none of index, datastream, alias_index, alias_datastream, disabled"));
+            return Err(format!(
+                "`{other}` is none of index, datastream, alias_index, alias_datastream, disabled"
+            ));
         }
     };
     draft.set("index.resources.kind", kind);
@@ -465,17 +768,25 @@ fn resources(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 
 fn most_resources(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let most = usize::try_from(parse::number(given.value)?).unwrap_or(0);
-    let mapping = given.all.get("topic.to.external.resource.mapping").unwrap_or_default();
+    let mapping = given
+        .all
+        .get("topic.to.external.resource.mapping")
+        .unwrap_or_default();
     let count = parse::list(mapping).len();
     if count > most {
-        return Err(format!("topic.to.external.resource.mapping has {count} entries: allow as many"));
+        return Err(format!(
+            "topic.to.external.resource.mapping has {count} entries: allow as many"
+        ));
     }
     Ok(())
 }
 
 fn topic_index_map(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     for (topic, name) in pairs(given.value)? {
-        draft.push("index.overrides", Value::from_iter([("topics", json!([topic])), ("name", json!(name))]));
+        draft.push(
+            "index.overrides",
+            Value::from_iter([("topics", json!([topic])), ("name", json!(name))]),
+        );
     }
     Ok(())
 }

@@ -53,15 +53,24 @@ impl Opt {
 }
 
 const fn text(name: &'static str) -> Opt {
-    Opt { name, kind: Kind::Text }
+    Opt {
+        name,
+        kind: Kind::Text,
+    }
 }
 
 const fn flag(name: &'static str) -> Opt {
-    Opt { name, kind: Kind::Flag }
+    Opt {
+        name,
+        kind: Kind::Flag,
+    }
 }
 
 const fn list(name: &'static str) -> Opt {
-    Opt { name, kind: Kind::List }
+    Opt {
+        name,
+        kind: Kind::List,
+    }
 }
 
 const fn word(name: &'static str, words: &'static [&'static str]) -> Opt {
@@ -98,29 +107,34 @@ const fn class(names: &'static [&'static str], key: &'static str, options: &'sta
 }
 
 /// Classes of transforms.
-pub(crate) const CLASSES: &[Class] = &[
-    class(
-        &["io.debezium.transforms.ExtractNewRecordState"],
-        "extract_new_record_state",
-        &[
-            word(
-                "delete.tombstone.handling.mode",
-                &["drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone", "drop-delete"],
-            ),
-            list("add.fields"),
-            text("add.fields.prefix"),
-            list("add.headers"),
-            text("add.headers.prefix"),
-            text("route.by.field"),
-            text("drop.fields.header.name"),
-            flag("drop.fields.from.key"),
-            flag("drop.fields.keep.schema.compatible"),
-            flag("replace.null.with.default"),
-            word("delete.handling.mode", &["drop", "none", "rewrite"]),
-            flag("drop.tombstones"),
-        ],
-    ),
-];
+pub(crate) const CLASSES: &[Class] = &[class(
+    &["io.debezium.transforms.ExtractNewRecordState"],
+    "extract_new_record_state",
+    &[
+        word(
+            "delete.tombstone.handling.mode",
+            &[
+                "drop",
+                "tombstone",
+                "rewrite",
+                "rewrite-with-tombstone",
+                "delete-to-tombstone",
+                "drop-delete",
+            ],
+        ),
+        list("add.fields"),
+        text("add.fields.prefix"),
+        list("add.headers"),
+        text("add.headers.prefix"),
+        text("route.by.field"),
+        text("drop.fields.header.name"),
+        flag("drop.fields.from.key"),
+        flag("drop.fields.keep.schema.compatible"),
+        flag("replace.null.with.default"),
+        word("delete.handling.mode", &["drop", "none", "rewrite"]),
+        flag("drop.tombstones"),
+    ],
+)];
 
 /// Classes of MOSIP's. They come in compatible mode: who imports them relies on what they do.
 pub(crate) const MOSIP: &[Class] = &[
@@ -139,7 +153,11 @@ pub(crate) const MOSIP: &[Class] = &[
         "timestamp_selector",
         &[list("ts.order"), text("output.field")],
     ),
-    sided(&["io.mosip.kafka.connect.transforms.StringToJson"], "string_to_json", &[text("input.field")]),
+    sided(
+        &["io.mosip.kafka.connect.transforms.StringToJson"],
+        "string_to_json",
+        &[text("input.field")],
+    ),
     sided(
         &["io.mosip.kafka.connect.transforms.DynamicNewField"],
         "dynamic_new_field",

@@ -56,7 +56,10 @@ fn named(draft: &mut Draft, given: &Given<'_>, list: &str) -> Result<(), String>
     let all = given.all.get(list).map(parse::list).unwrap_or_default();
     let rest = given.captures.first().copied().unwrap_or_default();
     // An alias may hold dots.
-    if !all.iter().any(|alias| rest.strip_prefix(alias.as_str()).is_some_and(|r| r.starts_with('.'))) {
+    if !all.iter().any(|alias| {
+        rest.strip_prefix(alias.as_str())
+            .is_some_and(|r| r.starts_with('.'))
+    }) {
         draft.note(given.name, format!("has no effect: it is not named in `{list}`"));
     }
     Ok(())
@@ -71,25 +74,46 @@ fn settings<'a>(given: &'a Given<'_>, prefix: &'a str) -> impl Iterator<Item = (
         .filter(|(name, _)| *name != "type")
 }
 
-fn class_of(given: &Given<'_>, prefix: &str, classes: &[&'static [Class]]) -> Result<(&'static Class, Option<&'static str>), String> {
+fn class_of(
+    given: &Given<'_>,
+    prefix: &str,
+    classes: &[&'static [Class]],
+) -> Result<(&'static Class, Option<&'static str>), String> {
     let name = format!("{prefix}type");
-    let kind = given.all.get(&name).ok_or_else(|| format!("{name} is missing: name the class"))?.trim();
+    let kind = given
+        .all
+        .get(&name)
+        .ok_or_else(|| format!("{name} is missing: name the class"))?
+        .trim();
     let (plain, side) = match kind.rsplit_once('$') {
         Some((plain, "Key")) => (plain, Some("key")),
         Some((plain, "Value")) => (plain, Some("value")),
         _ => (kind, None),
     };
-    let Some(class) = classes.iter().copied().flatten().find(|c| c.names.contains(&plain)) else {
-        let known = classes.iter().copied().flatten().flat_map(|c| c.names.iter().copied());
+    let Some(class) = classes
+        .iter()
+        .copied()
+        .flatten()
+        .find(|c| c.names.contains(&plain))
+    else {
+        let known = classes
+            .iter()
+            .copied()
+            .flatten()
+            .flat_map(|c| c.names.iter().copied());
         let hint = nearest(plain, known).map_or_else(String::new, |n| format!("; did you mean {n}?"));
-        return Err(format!("{name}: there is no Java class to load, and {kind} has no counterpart here{hint}"));
+        return Err(format!(
+            "{name}: there is no Java class to load, and {kind} has no counterpart here{hint}"
+        ));
     };
     if let Some(reason) = class.refused {
         return Err(format!("{name}: {kind}: {reason}"));
     }
     match (class.sided, side) {
         (true, None) => Err(format!("{name}: say which side: {plain}$Key or {plain}$Value")),
-        (false, Some(_)) => Err(format!("{name}: {plain} has no sides: name it without $Key and $Value")),
+        (false, Some(_)) => Err(format!(
+            "{name}: {plain} has no sides: name it without $Key and $Value"
+        )),
         _ => Ok((class, side)),
     }
 }
@@ -140,7 +164,11 @@ fn old_delete_handling(options: &mut Map<String, Value>) -> Result<(), String> {
         ("none", _) => "tombstone",
         ("rewrite", true) => "rewrite",
         ("rewrite", false) => "rewrite-with-tombstone",
-        (other, _) => return Err(format!("delete.handling.mode: `{other}` is none of drop, none, rewrite")),
+        (other, _) => {
+            return Err(format!(
+                "delete.handling.mode: `{other}` is none of drop, none, rewrite"
+            ));
+        }
     };
     options.insert("delete_tombstone_handling_mode".into(), new.into());
     Ok(())

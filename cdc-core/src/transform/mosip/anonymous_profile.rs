@@ -74,21 +74,36 @@ impl Build for AnonymousProfile {
         for (name, given) in [
             ("profiles_fields_list", filled(&self.profiles_fields_list)),
             ("age_groups_list", filled(&self.age_groups_list)),
-            ("age_groups_output_field", !self.age_groups_output_field.is_empty()),
+            (
+                "age_groups_output_field",
+                !self.age_groups_output_field.is_empty(),
+            ),
             ("channel_groups_list", filled(&self.channel_groups_list)),
             ("kafka_topic_name", !self.kafka_topic_name.is_empty()),
             ("es_url", !self.es_url.is_empty()),
-            ("profile_list_of_functions", self.profile_list_of_functions.is_some()),
+            (
+                "profile_list_of_functions",
+                self.profile_list_of_functions.is_some(),
+            ),
         ] {
             if !given {
                 return Err(format!("{name}: is missing"));
             }
         }
         if self.mode == Mode::Strict {
-            let unknown = |all: &[String], known: &[&str]| all.iter().find(|f| !known.contains(&f.trim())).cloned();
+            let unknown =
+                |all: &[String], known: &[&str]| all.iter().find(|f| !known.contains(&f.trim())).cloned();
             for (option, all, known) in [
-                ("profile_list_of_functions", self.profile_list_of_functions.as_deref().unwrap_or_default(), &OF_PROFILES[..]),
-                ("list_of_functions", self.list_of_functions.as_slice(), &OF_RECORDS[..]),
+                (
+                    "profile_list_of_functions",
+                    self.profile_list_of_functions.as_deref().unwrap_or_default(),
+                    &OF_PROFILES[..],
+                ),
+                (
+                    "list_of_functions",
+                    self.list_of_functions.as_slice(),
+                    &OF_RECORDS[..],
+                ),
             ] {
                 if let Some(name) = unknown(all, known) {
                     return Err(format!("{option}: `{name}` is none of {}", known.join(", ")));
@@ -173,13 +188,20 @@ impl Profiles {
         let year = year.ok_or_else(|| TransformError::new("profile.date does not begin with a year"))?;
         let groups: Vec<&str> = self.options.age_groups_list.iter().map(|g| g.trim()).collect();
         let age = year.saturating_sub(born);
-        let (last, ranges) = groups.split_last().ok_or_else(|| TransformError::new("age_groups_list: is empty"))?;
+        let (last, ranges) = groups
+            .split_last()
+            .ok_or_else(|| TransformError::new("age_groups_list: is empty"))?;
         let holds = |group: &&&str| {
-            let bounds = group.split_once('-').and_then(|(lo, hi)| Some((lo.trim().parse::<i64>().ok()?, hi.trim().parse::<i64>().ok()?)));
+            let bounds = group
+                .split_once('-')
+                .and_then(|(lo, hi)| Some((lo.trim().parse::<i64>().ok()?, hi.trim().parse::<i64>().ok()?)));
             bounds.is_some_and(|(lo, hi)| lo <= age && age < hi)
         };
         let group = ranges.iter().find(holds).unwrap_or(last);
-        profile.set_entry(&self.options.age_groups_output_field, Value::String((*group).into()));
+        profile.set_entry(
+            &self.options.age_groups_output_field,
+            Value::String((*group).into()),
+        );
         Ok(())
     }
 
@@ -188,7 +210,10 @@ impl Profiles {
         match profile.entry("channel") {
             None | Some(Value::Null) => {}
             Some(Value::Array(all)) => {
-                let has = |name: &str| all.iter().any(|c| c.as_str().is_some_and(|c| c.eq_ignore_ascii_case(name)));
+                let has = |name: &str| {
+                    all.iter()
+                        .any(|c| c.as_str().is_some_and(|c| c.eq_ignore_ascii_case(name)))
+                };
                 (phone, email) = (has("phone"), has("email"));
             }
             Some(other) => return Err(cannot("channel", other)),
@@ -213,8 +238,13 @@ impl Profiles {
             Some(other) => return Err(cannot("processName", other)),
         };
         let mut chars = name.chars();
-        let first = chars.next().ok_or_else(|| TransformError::new("processName is empty"))?;
-        let name: String = first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect();
+        let first = chars
+            .next()
+            .ok_or_else(|| TransformError::new("processName is empty"))?;
+        let name: String = first
+            .to_uppercase()
+            .chain(chars.flat_map(char::to_lowercase))
+            .collect();
         profile.set_entry("processName", Value::String(name.into()));
         Ok(())
     }
@@ -230,7 +260,9 @@ impl Profiles {
             }
             Some(other) => Err(cannot("a profile", other)),
         };
-        let Some(new) = id(profile.entry("newProfile"))? else { return Ok(()) };
+        let Some(new) = id(profile.entry("newProfile"))? else {
+            return Ok(());
+        };
         let old = id(profile.entry("oldProfile"))?;
         profile.set_entry("updateId", Value::String(new.into()));
         let Some(old) = old else { return Ok(()) };
@@ -244,8 +276,17 @@ impl Profiles {
     }
 
     fn forget(&self, id: &str) -> Result<(), TransformError> {
-        let failed = |what: &str, e: &str| TransformError::transient(format!("index {} cannot be {what}: {e}", self.options.kafka_topic_name));
-        let base = format!("{}/{}", self.options.es_url.trim_end_matches('/'), self.options.kafka_topic_name);
+        let failed = |what: &str, e: &str| {
+            TransformError::transient(format!(
+                "index {} cannot be {what}: {e}",
+                self.options.kafka_topic_name
+            ))
+        };
+        let base = format!(
+            "{}/{}",
+            self.options.es_url.trim_end_matches('/'),
+            self.options.kafka_topic_name
+        );
         if self.strict() {
             // A state that was written a moment ago is not searchable before a refresh.
             let refreshed = self.client.request("POST", &format!("{base}/_refresh"), None);
@@ -255,7 +296,9 @@ impl Profiles {
         json::write_str(&mut query, id.as_bytes());
         query.extend_from_slice(b"}}}");
         let query = String::from_utf8_lossy(&query);
-        let found = self.client.request("POST", &format!("{base}/_search"), Some(&query));
+        let found = self
+            .client
+            .request("POST", &format!("{base}/_search"), Some(&query));
         let found = found.map_err(|e| failed("searched", &e))?;
         let hit = crate::convert::read_schemaless(found.body.as_bytes()).ok();
         let hit = hit.as_ref().and_then(|r| match r.entry("hits")?.entry("hits")? {
@@ -271,7 +314,9 @@ impl Profiles {
                 segment.push_str(&format!("%{b:02X}"));
             }
         }
-        let deleted = self.client.request("DELETE", &format!("{base}/_doc/{segment}"), None);
+        let deleted = self
+            .client
+            .request("DELETE", &format!("{base}/_doc/{segment}"), None);
         deleted.map(drop).map_err(|e| failed("changed", &e))
     }
 }
@@ -281,7 +326,11 @@ fn assister(profile: &mut Value) -> Result<(), TransformError> {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Array(all)) => {
             let names = ["Operator", "Supervisor"];
-            names.iter().zip(all).map(|(n, v)| ((*n).into(), v.clone())).collect::<Vec<_>>()
+            names
+                .iter()
+                .zip(all)
+                .map(|(n, v)| ((*n).into(), v.clone()))
+                .collect::<Vec<_>>()
         }
         Some(other) => return Err(cannot("assisted", other)),
     };
@@ -311,9 +360,14 @@ fn registration_center(record: &mut Value) {
         Some(Value::String(text)) => Some(text.to_string()),
         Some(other) => Some(other.as_i64().map_or_else(String::new, |n| n.to_string())),
     };
-    let (Some(lat), Some(lon)) = (text("temp_latitude"), text("temp_longitude")) else { return };
+    let (Some(lat), Some(lon)) = (text("temp_latitude"), text("temp_longitude")) else {
+        return;
+    };
     if lat.trim().parse::<f64>().is_ok() && lon.trim().parse::<f64>().is_ok() {
-        record.set_entry("registrationCenterGeoLocation", Value::String(format!("{lat},{lon}").into()));
+        record.set_entry(
+            "registrationCenterGeoLocation",
+            Value::String(format!("{lat},{lon}").into()),
+        );
     }
     remove(record, "temp_latitude");
     remove(record, "temp_longitude");
@@ -327,12 +381,19 @@ fn nested_mut<'a>(value: &'a mut Value, path: &[String]) -> Result<Option<&'a mu
     let mut at = value;
     for name in path {
         let Value::Map(entries) = at else {
-            return Err(TransformError::new(format!("profiles_fields_list: {name} is looked for in {}", at.kind_name())));
+            return Err(TransformError::new(format!(
+                "profiles_fields_list: {name} is looked for in {}",
+                at.kind_name()
+            )));
         };
         match entries.iter_mut().find(|(k, _)| k.as_str() == Some(name)) {
             Some((_, next)) => at = next,
             None if path.last() == Some(name) => return Ok(None),
-            None => return Err(TransformError::new(format!("profiles_fields_list: {name} is not there"))),
+            None => {
+                return Err(TransformError::new(format!(
+                    "profiles_fields_list: {name} is not there"
+                )));
+            }
         }
     }
     Ok(Some(at))
@@ -346,7 +407,8 @@ impl Transform for Profiles {
             return Ok(Some(record));
         }
         if data.schema.is_some() {
-            let text = "the value has a schema, and its profile would fit none: read the topic without schemas";
+            let text =
+                "the value has a schema, and its profile would fit none: read the topic without schemas";
             return Err(TransformError::new(text));
         }
         self.prepare();

@@ -97,11 +97,16 @@ fn digital_id(id: &Value, mode: Mode) -> Result<Value, TransformError> {
         Mode::Strict => {
             let object = |bytes: &[u8]| read_schemaless(bytes).ok().filter(|v| matches!(v, Value::Map(_)));
             // header.payload.signature
-            let part = text.split('.').nth(usize::from(text.contains('.'))).unwrap_or_default();
+            let part = text
+                .split('.')
+                .nth(usize::from(text.contains('.')))
+                .unwrap_or_default();
             object(text.as_bytes()).or_else(|| object(&lenient_base64(part)))
         }
     };
-    let Some(mut parsed) = parsed else { return Ok(id.clone()) };
+    let Some(mut parsed) = parsed else {
+        return Ok(id.clone());
+    };
     remove(&mut parsed, "dateTime");
     Ok(parsed)
 }

@@ -79,7 +79,10 @@ impl Build for DynamicNewField {
         }
         let n = self.input_fields.len();
         if n == 0 || self.es_input_fields.len() != n || self.input_default_values.len() != n {
-            return Err("input_fields, es_input_fields and input_default_values: must be lists of equal length".into());
+            return Err(
+                "input_fields, es_input_fields and input_default_values: must be lists of equal length"
+                    .into(),
+            );
         }
         Ok(Box::new(Lookup {
             paths: self.input_fields.iter().map(|f| path(f.trim())).collect(),
@@ -141,15 +144,30 @@ impl Lookup {
         if let Some(value) = known(&self.cache.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(value);
         }
-        let url = format!("{}/{}/_search", self.options.es_url.trim_end_matches('/'), self.options.es_index);
+        let url = format!(
+            "{}/{}/_search",
+            self.options.es_url.trim_end_matches('/'),
+            self.options.es_index
+        );
         let reply = self.client.request("POST", &url, Some(&self.query(&values)));
-        let reply = reply.map_err(|e| TransformError::transient(format!("index {} cannot be searched: {e}", self.options.es_index)))?;
+        let reply = reply.map_err(|e| {
+            TransformError::transient(format!("index {} cannot be searched: {e}", self.options.es_index))
+        })?;
         if reply.status != 200 && reply.status != 404 {
-            let text = format!("the search in index {} is answered with status {}", self.options.es_index, reply.status);
+            let text = format!(
+                "the search in index {} is answered with status {}",
+                self.options.es_index, reply.status
+            );
             let passes = matches!(reply.status, 429 | 500..=599);
-            return Err(if passes { TransformError::transient(text) } else { TransformError::new(text) });
+            return Err(if passes {
+                TransformError::transient(text)
+            } else {
+                TransformError::new(text)
+            });
         }
-        let found = first_hit(&reply.body, &self.options.es_output_field).flatten().unwrap_or_default();
+        let found = first_hit(&reply.body, &self.options.es_output_field)
+            .flatten()
+            .unwrap_or_default();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= self.options.cache_size {
             cache.clear();
@@ -198,7 +216,10 @@ impl Lookup {
             return Err(TransformError::new("input_fields: the lists differ in length"));
         }
         let element = |i: usize| self.one(inputs.iter().map(|input| input.at(i)).collect());
-        (0..length).map(element).collect::<Result<_, _>>().map(Value::Array)
+        (0..length)
+            .map(element)
+            .collect::<Result<_, _>>()
+            .map(Value::Array)
     }
 }
 
@@ -238,7 +259,9 @@ fn text(value: &Value) -> String {
 /// The field of the first hit: none without a hit, and the field may be missing.
 fn first_hit(body: &str, field: &str) -> Option<Option<Value>> {
     let reply = read_schemaless(body.as_bytes()).ok()?;
-    let Value::Array(hits) = reply.entry("hits")?.entry("hits")? else { return None };
+    let Value::Array(hits) = reply.entry("hits")?.entry("hits")? else {
+        return None;
+    };
     let source = hits.first()?.entry("_source")?;
     Some(source.entry(field).cloned())
 }
@@ -252,18 +275,25 @@ impl Transform for Lookup {
         }
         let Some(schema) = data.schema.clone() else {
             if !matches!(data.value, Value::Map(_)) {
-                return Err(super::cannot("a value without a schema that gets a field", &data.value));
+                return Err(super::cannot(
+                    "a value without a schema that gets a field",
+                    &data.value,
+                ));
             }
             if let Some(inputs) = self.inputs(&data.value)? {
                 let found = self.found(&inputs)?;
-                side.of_mut(&mut record).value.set_entry(&self.options.output_field, found);
+                side.of_mut(&mut record)
+                    .value
+                    .set_entry(&self.options.output_field, found);
             }
             return Ok(Some(record));
         };
         let strict = self.options.mode == Mode::Strict;
         let mut values = Vec::with_capacity(self.paths.len());
         for (path, default) in self.paths.iter().zip(&self.options.input_default_values) {
-            let at = path.first().and_then(|name| schema.fields().iter().position(|f| f.name == *name));
+            let at = path
+                .first()
+                .and_then(|name| schema.fields().iter().position(|f| f.name == *name));
             match at.map_or(&Value::Null, |at| data.value.member(at)) {
                 // The Java class has no defaults here.
                 Value::Null if strict && default.trim() != "null" => values.push(default.trim().to_owned()),
@@ -285,8 +315,15 @@ impl Transform for Lookup {
             other => Value::String(text(&other).into()),
         };
         let field_schema = Schema::new(Kind::String);
-        let field_schema = if strict { field_schema.optional() } else { field_schema };
-        let changed = extended(&schema, [Field::new(self.options.output_field.clone(), field_schema)])?;
+        let field_schema = if strict {
+            field_schema.optional()
+        } else {
+            field_schema
+        };
+        let changed = extended(
+            &schema,
+            [Field::new(self.options.output_field.clone(), field_schema)],
+        )?;
         let data = side.of_mut(&mut record);
         if let Value::Struct(members) = &mut data.value {
             members.push(found);

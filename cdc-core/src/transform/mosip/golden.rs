@@ -18,7 +18,12 @@ struct Indices(Json);
 
 impl Search for Indices {
     fn request(&self, _: &str, url: &str, body: Option<&str>) -> Result<Reply, String> {
-        let reply = |status: u16, body: Json| Ok(Reply { status, body: body.to_string() });
+        let reply = |status: u16, body: Json| {
+            Ok(Reply {
+                status,
+                body: body.to_string(),
+            })
+        };
         let Some(path) = url.strip_prefix("http://ES/") else {
             return Err("Connect to http://127.0.0.1:1 [/127.0.0.1] failed: Connection refused".into());
         };
@@ -31,14 +36,21 @@ impl Search for Indices {
         let Ok(query) = serde_json::from_str::<Json>(body.unwrap_or_default()) else {
             return reply(400, json!({ "error": "parsing_exception" }));
         };
-        let terms = query["query"]["bool"]["must"].as_array().cloned().unwrap_or_default();
+        let terms = query["query"]["bool"]["must"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let fits = |document: &Json| {
             terms.iter().all(|t| {
                 let (field, value) = t["term"].as_object().unwrap().iter().next().unwrap();
                 document[field.trim_end_matches(".keyword")] == *value
             })
         };
-        let hits: Vec<Json> = documents.values().filter(|d| fits(d)).map(|d| json!({ "_source": d })).collect();
+        let hits: Vec<Json> = documents
+            .values()
+            .filter(|d| fits(d))
+            .map(|d| json!({ "_source": d }))
+            .collect();
         reply(200, json!({ "hits": { "hits": hits } }))
     }
 }
@@ -51,13 +63,23 @@ struct Extract {
 
 fn options(config: &Map<String, Json>, alias: &str) -> Json {
     const LISTS: [&str; 10] = [
-        "ts.order", "input.fields", "es.input.fields", "input.default.values", "profiles.fields.list", "age.groups.list",
-        "channel.groups.list", "profile.listOfFunctions", "listOfFunctions", "add.fields",
+        "ts.order",
+        "input.fields",
+        "es.input.fields",
+        "input.default.values",
+        "profiles.fields.list",
+        "age.groups.list",
+        "channel.groups.list",
+        "profile.listOfFunctions",
+        "listOfFunctions",
+        "add.fields",
     ];
     let prefix = format!("transforms.{alias}.");
     let mut options = json!({ "mode": "compatible" });
     for (name, value) in config {
-        let Some(name) = name.strip_prefix(&prefix).filter(|n| *n != "type") else { continue };
+        let Some(name) = name.strip_prefix(&prefix).filter(|n| *n != "type") else {
+            continue;
+        };
         let text = value.as_str().unwrap();
         options[name.replace('.', "_")] = if LISTS.contains(&name) {
             let items = text.split(',').map(str::trim).filter(|i| !i.is_empty());
@@ -74,10 +96,19 @@ fn chain(config: &Map<String, Json>, search: &Arc<dyn Search>) -> Result<(Vec<Ex
     for alias in config["transforms"].as_str().unwrap().split(',') {
         let class = config[&format!("transforms.{alias}.type")].as_str().unwrap();
         let mut options = options(config, alias);
-        let key = match class.rsplit('.').next().unwrap().trim_end_matches("$Value").trim_end_matches("$Key") {
+        let key = match class
+            .rsplit('.')
+            .next()
+            .unwrap()
+            .trim_end_matches("$Value")
+            .trim_end_matches("$Key")
+        {
             "ExtractField" => {
                 assert!(steps.is_empty());
-                extracts.push(Extract { key: class.ends_with("$Key"), field: options["field"].as_str().unwrap().to_owned() });
+                extracts.push(Extract {
+                    key: class.ends_with("$Key"),
+                    field: options["field"].as_str().unwrap().to_owned(),
+                });
                 continue;
             }
             "ExtractNewRecordState" => {
@@ -97,42 +128,79 @@ fn chain(config: &Map<String, Json>, search: &Arc<dyn Search>) -> Result<(Vec<Ex
         };
         steps.push(json!({ "name": alias, key: options }));
     }
-    let config: ChainConfig = serde_json::from_value(json!({ "transforms": steps })).map_err(|e| e.to_string())?;
+    let config: ChainConfig =
+        serde_json::from_value(json!({ "transforms": steps })).map_err(|e| e.to_string())?;
     let mut chain = config.build().map_err(|e| e.to_string())?;
     chain.connect(search);
     Ok((extracts, chain))
 }
 
 fn read(config: &Map<String, Json>, side: &str, text: Option<&str>) -> SchemaAndValue {
-    let Some(text) = text else { return SchemaAndValue::null() };
-    if config[&format!("{side}.converter")].as_str().unwrap().ends_with("StringConverter") {
+    let Some(text) = text else {
+        return SchemaAndValue::null();
+    };
+    if config[&format!("{side}.converter")]
+        .as_str()
+        .unwrap()
+        .ends_with("StringConverter")
+    {
         return SchemaAndValue::string(text);
     }
-    let schemas = config.get(&format!("{side}.converter.schemas.enable")).and_then(Json::as_str) != Some("false");
-    let options = JsonOptions { schemas, ..JsonOptions::default() };
-    let context = Context { topic: "t", headers: &[] };
-    JsonConverter::new(options).read(&context, Some(text.as_bytes())).unwrap()
+    let schemas = config
+        .get(&format!("{side}.converter.schemas.enable"))
+        .and_then(Json::as_str)
+        != Some("false");
+    let options = JsonOptions {
+        schemas,
+        ..JsonOptions::default()
+    };
+    let context = Context {
+        topic: "t",
+        headers: &[],
+    };
+    JsonConverter::new(options)
+        .read(&context, Some(text.as_bytes()))
+        .unwrap()
 }
 
 fn text_of(data: &SchemaAndValue) -> Result<String, String> {
     if holds_decimal(&data.value) && data.schema.is_none() {
         return Err("a decimal without a schema".into());
     }
-    let options = JsonOptions { schemas: false, replace_null_with_default: false, ..JsonOptions::default() };
-    let context = Context { topic: "t", headers: &[] };
+    let options = JsonOptions {
+        schemas: false,
+        replace_null_with_default: false,
+        ..JsonOptions::default()
+    };
+    let context = Context {
+        topic: "t",
+        headers: &[],
+    };
     let mut out = Vec::new();
-    JsonConverter::new(options).write(&context, data, &mut out).map_err(|e| e.to_string())?;
+    JsonConverter::new(options)
+        .write(&context, data, &mut out)
+        .map_err(|e| e.to_string())?;
     Ok(String::from_utf8(out).unwrap())
 }
 
 /// What the sink would do.
-fn outcome(config: &Map<String, Json>, extracts: &[Extract], chain: &mut Chain, case: &Json) -> Result<Json, String> {
+fn outcome(
+    config: &Map<String, Json>,
+    extracts: &[Extract],
+    chain: &mut Chain,
+    case: &Json,
+) -> Result<Json, String> {
     let mut record = Record {
         head: RecordHead {
-            topic: Arc::new(Topic { name: case["topic"].as_str().unwrap().to_owned() }),
+            topic: Arc::new(Topic {
+                name: case["topic"].as_str().unwrap().to_owned(),
+            }),
             partition: Some(0),
             timestamp_ms: None,
-            position: Position { commit_lsn: Lsn::ZERO, seq: 1 },
+            position: Position {
+                commit_lsn: Lsn::ZERO,
+                seq: 1,
+            },
             version_lsn: Lsn::ZERO,
         },
         key: read(config, "key", case["key"].as_str()),
@@ -140,7 +208,11 @@ fn outcome(config: &Map<String, Json>, extracts: &[Extract], chain: &mut Chain, 
         headers: Vec::new(),
     };
     for extract in extracts {
-        let data = if extract.key { &mut record.key } else { &mut record.value };
+        let data = if extract.key {
+            &mut record.key
+        } else {
+            &mut record.value
+        };
         data.value = data.value.entry(&extract.field).cloned().unwrap_or_default();
     }
     let Some(record) = chain.apply(record).map_err(|e| e.to_string())? else {
@@ -185,10 +257,19 @@ fn the_recorded_cases_come_out_the_same() {
             if same {
                 passed += 1;
             } else {
-                failed.push(format!("{} / {}:\n  got  {got:?}\n  want {want}", job["name"], case["case"]));
+                failed.push(format!(
+                    "{} / {}:\n  got  {got:?}\n  want {want}",
+                    job["name"], case["case"]
+                ));
             }
         }
     }
-    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), failed.len() + passed, failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {}:\n{}",
+        failed.len(),
+        failed.len() + passed,
+        failed.join("\n")
+    );
     assert_eq!(passed, 106);
 }

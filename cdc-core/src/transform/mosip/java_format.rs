@@ -13,9 +13,28 @@ enum Part {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
 
 impl JavaFormat {
     /// Parses a pattern.
@@ -36,7 +55,8 @@ impl JavaFormat {
                         None => return Err("a quote is not closed".into()),
                     }
                 },
-                'y' | 'u' | 'M' | 'd' | 'H' | 'h' | 'k' | 'K' | 'm' | 's' | 'S' | 'E' | 'D' | 'a' | 'z' | 'Z' | 'X' => {
+                'y' | 'u' | 'M' | 'd' | 'H' | 'h' | 'k' | 'K' | 'm' | 's' | 'S' | 'E' | 'D' | 'a' | 'z'
+                | 'Z' | 'X' => {
                     let mut count = 1;
                     while chars.next_if_eq(&c).is_some() {
                         count += 1;
@@ -54,11 +74,23 @@ impl JavaFormat {
     pub(super) fn format(&self, ms: i64) -> String {
         let (days, in_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
         let (year, month, day, day_of_year) = civil(days);
-        let (hour, minute, second, milli) =
-            (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60, in_day % 1000);
+        let (hour, minute, second, milli) = (
+            in_day / 3_600_000,
+            in_day / 60_000 % 60,
+            in_day / 1000 % 60,
+            in_day % 1000,
+        );
         let name = |all: &[&'static str], at: i64, width: usize| {
-            let name = usize::try_from(at).ok().and_then(|i| all.get(i)).copied().unwrap_or_default();
-            if width >= 4 { name.to_owned() } else { name.chars().take(3).collect() }
+            let name = usize::try_from(at)
+                .ok()
+                .and_then(|i| all.get(i))
+                .copied()
+                .unwrap_or_default();
+            if width >= 4 {
+                name.to_owned()
+            } else {
+                name.chars().take(3).collect()
+            }
         };
         let mut out = String::new();
         for part in &self.0 {
@@ -99,7 +131,11 @@ impl JavaFormat {
                     continue;
                 }
                 'z' => {
-                    out.push_str(if width >= 4 { "Coordinated Universal Time" } else { "UTC" });
+                    out.push_str(if width >= 4 {
+                        "Coordinated Universal Time"
+                    } else {
+                        "UTC"
+                    });
                     continue;
                 }
                 'X' => {
@@ -133,10 +169,18 @@ fn civil(days: i64) -> (i64, i64, i64, i64) {
     let day_from_march = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day_from_march + 2) / 153;
     let day = day_from_march - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     let year = year + era * 400 + next;
     let leap = i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-    let day_of_year = if month > 2 { day_from_march + 60 + leap } else { day_from_march - 305 };
+    let day_of_year = if month > 2 {
+        day_from_march + 60 + leap
+    } else {
+        day_from_march - 305
+    };
     (year, month, day, day_of_year)
 }
 

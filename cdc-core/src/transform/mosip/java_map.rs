@@ -20,7 +20,9 @@ pub(super) fn sort(entries: &mut Vec<(Value, Value)>, sized: Option<usize>) {
 
 /// `String.hashCode`, with its upper half mixed into the lower.
 fn spread(text: &str) -> usize {
-    let hash = text.encode_utf16().fold(0_u32, |h, unit| h.wrapping_mul(31).wrapping_add(u32::from(unit)));
+    let hash = text
+        .encode_utf16()
+        .fold(0_u32, |h, unit| h.wrapping_mul(31).wrapping_add(u32::from(unit)));
     usize::try_from(hash ^ (hash >> 16)).unwrap_or(0)
 }
 
@@ -89,7 +91,9 @@ fn quote(text: &str, out: &mut String) {
             '\u{c}' => out.push_str("\\f"),
             '\r' => out.push_str("\\r"),
             '\0'..=' ' if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            '\u{80}'..='\u{9f}' | '\u{2000}'..='\u{20ff}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\u{80}'..='\u{9f}' | '\u{2000}'..='\u{20ff}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(c)))
+            }
             c => out.push(c),
         }
         last = c;
@@ -108,14 +112,37 @@ mod tests {
 
     #[test]
     fn entries_come_in_javas_order() {
-        let keys = ["yearOfBirth", "gender", "location", "preferredLanguage", "channel", "exceptions", "verified", "biometricInfo", "documents"];
-        let mut entries: Vec<_> = keys.iter().map(|k| (Value::String((*k).into()), Value::Null)).collect();
+        let keys = [
+            "yearOfBirth",
+            "gender",
+            "location",
+            "preferredLanguage",
+            "channel",
+            "exceptions",
+            "verified",
+            "biometricInfo",
+            "documents",
+        ];
+        let mut entries: Vec<_> = keys
+            .iter()
+            .map(|k| (Value::String((*k).into()), Value::Null))
+            .collect();
         sort(&mut entries, None);
         let sorted: Vec<_> = entries.iter().map(|(k, _)| k.as_str().unwrap()).collect();
         // As recorded from the Java class.
         assert_eq!(
             sorted,
-            ["preferredLanguage", "biometricInfo", "gender", "documents", "channel", "verified", "location", "exceptions", "yearOfBirth"]
+            [
+                "preferredLanguage",
+                "biometricInfo",
+                "gender",
+                "documents",
+                "channel",
+                "verified",
+                "location",
+                "exceptions",
+                "yearOfBirth"
+            ]
         );
     }
 
@@ -124,7 +151,10 @@ mod tests {
         let entries = vec![
             (Value::String("a".into()), Value::String("x\"</b>\u{1}\n".into())),
             (Value::String("b".into()), Value::Null),
-            (Value::String("c".into()), Value::Array(vec![Value::Null, Value::Int32(1), Value::Bool(true)])),
+            (
+                Value::String("c".into()),
+                Value::Array(vec![Value::Null, Value::Int32(1), Value::Bool(true)]),
+            ),
         ];
         let mut text = String::new();
         text_of_map(&entries, &mut text);

@@ -84,7 +84,10 @@ fn nested<'a>(value: &'a Value, path: &[String]) -> Result<&'a Value, TransformE
             Value::Map(_) => at.entry(name).unwrap_or(&Value::Null),
             Value::Null => return Ok(&Value::Null),
             other => {
-                let text = format!("{name} is looked for in {}, which has no fields", other.kind_name());
+                let text = format!(
+                    "{name} is looked for in {}, which has no fields",
+                    other.kind_name()
+                );
                 return Err(TransformError::new(text));
             }
         };

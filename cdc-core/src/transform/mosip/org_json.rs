@@ -135,7 +135,11 @@ impl Tokens {
         }
         self.back();
         let word = word.trim();
-        if word.is_empty() { Err("a value is missing") } else { Ok(of_word(word)) }
+        if word.is_empty() {
+            Err("a value is missing")
+        } else {
+            Ok(of_word(word))
+        }
     }
 
     fn string(&mut self, quote: char) -> Result<String, &'static str> {
@@ -196,7 +200,9 @@ fn of_word(word: &str) -> Value {
             _ => Decimal::parse(word).map_or_else(text, Value::Decimal),
         };
     }
-    let leading_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    let leading_zero = digits.len() > 1
+        && digits.starts_with('0')
+        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     if leading_zero || digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return text();
     }
@@ -238,8 +244,21 @@ mod tests {
         assert!(matches!(one("{\"a\":1.5}"), Value::Decimal(_)));
         assert!(matches!(one("{\"a\":99999999999999999999}"), Value::Decimal(_)));
         assert_eq!(one("{\"a\":007}"), Value::String("007".into()));
-        assert_eq!(one("{\"a\":[1,,'\\u00e9\\ud83d\\ude00']}"), Value::Array(vec![Value::Int32(1), Value::Null, Value::String("é😀".into())]));
-        for bad in ["", "[1]", "{", "{a}", "{a:}", "{a:1 b:2}", "{\"a\":1,\"a\":2}", "{\"a\":\"x", "__debezium_unavailable_value"] {
+        assert_eq!(
+            one("{\"a\":[1,,'\\u00e9\\ud83d\\ude00']}"),
+            Value::Array(vec![Value::Int32(1), Value::Null, Value::String("é😀".into())])
+        );
+        for bad in [
+            "",
+            "[1]",
+            "{",
+            "{a}",
+            "{a:}",
+            "{a:1 b:2}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":\"x",
+            "__debezium_unavailable_value",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(object(&"{a:".repeat(100_000)).is_err());

@@ -14,12 +14,18 @@ struct Noting(Mutex<Vec<(String, String)>>);
 
 impl Search for Noting {
     fn request(&self, method: &str, url: &str, body: Option<&str>) -> Result<Reply, String> {
-        self.0.lock().unwrap().push((format!("{method} {url}"), body.unwrap_or_default().to_owned()));
+        self.0
+            .lock()
+            .unwrap()
+            .push((format!("{method} {url}"), body.unwrap_or_default().to_owned()));
         if url.contains("down") {
             return Err("refused".into());
         }
         let hit = json!({ "hits": { "hits": [{ "_id": "a/b", "_source": { "n": 7, "s": "x" } }] } });
-        Ok(Reply { status: 200, body: hit.to_string() })
+        Ok(Reply {
+            status: 200,
+            body: hit.to_string(),
+        })
     }
 }
 
@@ -29,7 +35,12 @@ fn run(step: Json, records: &[&str]) -> (Vec<Result<String, String>>, Vec<(Strin
     let noting = Arc::new(Noting::default());
     let search: Arc<dyn Search> = Arc::<Noting>::clone(&noting);
     chain.connect(&search);
-    let apply = |r: &&str| chain.apply(plain(r)).map(|r| text(&r.unwrap())).map_err(|e| e.reason.to_string());
+    let apply = |r: &&str| {
+        chain
+            .apply(plain(r))
+            .map(|r| text(&r.unwrap()))
+            .map_err(|e| e.reason.to_string())
+    };
     let out = records.iter().map(apply).collect();
     let asked = noting.0.lock().unwrap().clone();
     (out, asked)
@@ -39,9 +50,18 @@ fn run(step: Json, records: &[&str]) -> (Vec<Result<String, String>>, Vec<(Strin
 fn times_round_down_and_missing_fields_stay_away() {
     let step = json!({ "timestamp_converter_adv": { "field": "t", "input_type": "micro_sec" } });
     let (out, _) = run(step, &[r#"{"t":-1}"#, r#"{"o":1}"#]);
-    assert_eq!(out, [Ok(r#"{"t":"1969-12-31T23:59:59.999Z"}"#.into()), Ok(r#"{"o":1}"#.into())]);
+    assert_eq!(
+        out,
+        [
+            Ok(r#"{"t":"1969-12-31T23:59:59.999Z"}"#.into()),
+            Ok(r#"{"o":1}"#.into())
+        ]
+    );
     let days = json!({ "timestamp_converter_adv": { "field": "d", "input_type": "days_epoch", "output_format": "yyyy-MM-dd" } });
-    assert_eq!(run(days, &[r#"{"d":18877}"#]).0, [Ok(r#"{"d":"2021-09-07"}"#.into())]);
+    assert_eq!(
+        run(days, &[r#"{"d":18877}"#]).0,
+        [Ok(r#"{"d":"2021-09-07"}"#.into())]
+    );
 }
 
 #[test]
@@ -72,7 +92,10 @@ fn lookups_escape_keep_types_remember_and_fail_aloud() {
         json!({ "dynamic_new_field": { "es_url": url, "es_index": "i", "es_input_fields": ["c"], "es_output_field": "n",
             "input_fields": ["a"], "input_default_values": ["null"], "output_field": "o" } })
     };
-    let (out, asked) = run(step("http://h/"), &[r#"{"a":"x\"y"}"#, r#"{"a":"x\"y"}"#, r#"{"a":null}"#]);
+    let (out, asked) = run(
+        step("http://h/"),
+        &[r#"{"a":"x\"y"}"#, r#"{"a":"x\"y"}"#, r#"{"a":null}"#],
+    );
     assert_eq!(out[0], Ok(r#"{"a":"x\"y","o":7}"#.into()));
     assert_eq!(out[2], Ok(r#"{"a":null}"#.into()));
     assert_eq!(asked.len(), 1, "the second is remembered");
@@ -104,8 +127,14 @@ fn profiles_take_the_payload_of_tokens_count_decimals_and_see_what_was_just_writ
     let asked: Vec<&str> = asked.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(
         asked,
-        ["PUT http://h/t/", "POST http://h/t/_refresh", "POST http://h/t/_search", "DELETE http://h/t/_doc/a%2Fb"]
+        [
+            "PUT http://h/t/",
+            "POST http://h/t/_refresh",
+            "POST http://h/t/_search",
+            "DELETE http://h/t/_doc/a%2Fb"
+        ]
     );
-    let config: ChainConfig = serde_json::from_value(json!({ "transforms": [step(json!(["nope"]))] })).unwrap();
+    let config: ChainConfig =
+        serde_json::from_value(json!({ "transforms": [step(json!(["nope"]))] })).unwrap();
     assert!(config.build().unwrap_err().to_string().contains("nope"));
 }

@@ -57,13 +57,20 @@ impl Transform for Parser {
                 && let Some(member) = members.get_mut(at)
             {
                 let known = matches!(member, Value::String(_));
-                let text = if known { "ERROR: WITH SCHEMA: NOT READY YET" } else { "ERROR: THIS FIELD SCHEMA WAS NOT STRING" };
+                let text = if known {
+                    "ERROR: WITH SCHEMA: NOT READY YET"
+                } else {
+                    "ERROR: THIS FIELD SCHEMA WAS NOT STRING"
+                };
                 *member = Value::String(text.into());
             }
             return Ok(Some(record));
         }
         if !matches!(data.value, Value::Map(_)) {
-            return Err(super::cannot("a value without a schema that holds JSON", &data.value));
+            return Err(super::cannot(
+                "a value without a schema that holds JSON",
+                &data.value,
+            ));
         }
         let parsed = match data.value.entry(field) {
             None if !compatible => return Ok(Some(record)),

@@ -82,7 +82,9 @@ impl Converter {
             (Value::Int64(n), EpochUnit::MicroSec) if strict => n.div_euclid(1000),
             (Value::Int64(n), EpochUnit::MicroSec) => n / 1000,
             (Value::Int32(n), EpochUnit::DaysEpoch) => i64::from(*n) * 86_400_000,
-            (Value::Int64(n), EpochUnit::DaysEpoch) if strict => n.checked_mul(86_400_000).ok_or_else(|| cannot(what, value))?,
+            (Value::Int64(n), EpochUnit::DaysEpoch) if strict => {
+                n.checked_mul(86_400_000).ok_or_else(|| cannot(what, value))?
+            }
             _ => return Err(cannot(what, value)),
         };
         Ok(Value::String(self.format.format(ms).into()))
@@ -123,7 +125,11 @@ impl Transform for Converter {
                 let (at, changed) = self.schemas.try_get(&schema, |schema| {
                     let at = schema.fields().iter().position(|f| f.name == *field);
                     let fields = schema.fields().iter().enumerate().map(|(i, f)| {
-                        if Some(i) == at { Field::new(f.name.clone(), text_schema(&f.schema)) } else { f.clone() }
+                        if Some(i) == at {
+                            Field::new(f.name.clone(), text_schema(&f.schema))
+                        } else {
+                            f.clone()
+                        }
                     });
                     let mut changed = basics(schema, Kind::Struct(fields.collect()));
                     changed.optional = schema.optional;

@@ -38,7 +38,13 @@ impl Default for TimestampSelector {
 
 impl Build for TimestampSelector {
     fn build(&self) -> Result<Box<dyn Transform>, String> {
-        let order: Vec<_> = self.ts_order.iter().map(|f| f.replace(' ', "")).filter(|f| !f.is_empty()).map(|f| path(&f)).collect();
+        let order: Vec<_> = self
+            .ts_order
+            .iter()
+            .map(|f| f.replace(' ', ""))
+            .filter(|f| !f.is_empty())
+            .map(|f| path(&f))
+            .collect();
         if order.is_empty() {
             return Err("ts_order: names no field".into());
         }
@@ -80,7 +86,10 @@ impl Transform for Selector {
         match data.schema.clone() {
             None => {
                 if !matches!(data.value, Value::Map(_)) {
-                    return Err(super::cannot("a value without a schema that is searched for timestamps", &data.value));
+                    return Err(super::cannot(
+                        "a value without a schema that is searched for timestamps",
+                        &data.value,
+                    ));
                 }
                 let mut found = None;
                 for path in self.order.iter() {
@@ -95,7 +104,9 @@ impl Transform for Selector {
             Some(schema) => {
                 let mut found: Option<(Arc<Schema>, Value)> = None;
                 for path in self.order.iter() {
-                    let Some((schema, value)) = member(&schema, &data.value, path) else { continue };
+                    let Some((schema, value)) = member(&schema, &data.value, path) else {
+                        continue;
+                    };
                     let empty = value.is_null() || value.as_str() == Some("");
                     // The Java class keeps the last that it looked at.
                     if !empty || !self.strict {
