@@ -1,4 +1,4 @@
-//! What the Java classes made of records, recorded from them: 106 cases.
+//! What the Java classes made of records, recorded from them: 106 records and eight configurations.
 
 use std::sync::Arc;
 
@@ -271,5 +271,6 @@ fn the_recorded_cases_come_out_the_same() {
         failed.len() + passed,
         failed.join("\n")
     );
-    assert_eq!(passed, 106);
+    // 106 records and eight refused configurations.
+    assert_eq!(passed, 114);
 }
