@@ -8,4 +8,5 @@ pub mod doctor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod import;
+pub mod index;
 pub mod run;

@@ -29,6 +29,8 @@ enum Command {
     Slot(cmd::slot::Args),
     /// Looks at, moves or clears the stored position.
     Offsets(cmd::offsets::Args),
+    /// Shows what a run would make in the index, or builds an index anew beside the old one.
+    Index(cmd::index::Args),
     /// Checks a configuration file without connecting anywhere.
     Validate(cmd::validate::Args),
     /// Prints the YAML equivalent of a Debezium connector's properties or JSON.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => cmd::tail::run(&args),
         Command::Slot(args) => cmd::slot::run(&args),
         Command::Offsets(args) => cmd::offsets::run(&args),
+        Command::Index(args) => cmd::index::run(&args),
         Command::Validate(args) => cmd::validate::run(&args),
         Command::Import(args) => cmd::import::run(&args),
         Command::Schema => cmd::schema::run(),

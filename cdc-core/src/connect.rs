@@ -2,6 +2,8 @@
 //!
 //! Plans render it once a relation; transforms and other converters read the same model.
 
+use std::sync::Arc;
+
 use crate::json;
 
 /// Connect's type of a value.
@@ -26,9 +28,9 @@ pub enum Kind {
     /// `bytes`
     Bytes,
     /// `array` of items
-    Array(Box<Schema>),
+    Array(Arc<Schema>),
     /// `map` of keys and values
-    Map(Box<Schema>, Box<Schema>),
+    Map(Arc<Schema>, Arc<Schema>),
     /// `struct` of named fields
     Struct(Vec<Field>),
 }
@@ -38,8 +40,8 @@ pub enum Kind {
 pub struct Field {
     /// Name.
     pub name: String,
-    /// Schema.
-    pub schema: Schema,
+    /// Schema, shared: whoever takes the member out of its struct keeps the very same schema.
+    pub schema: Arc<Schema>,
 }
 
 /// A schema.
@@ -103,6 +105,27 @@ impl Schema {
     pub fn with_parameter(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.parameters.push((key.into(), value.into()));
         self
+    }
+
+    /// The members of a struct; none for other types.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        match &self.kind {
+            Kind::Struct(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// Index and member called `name`.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<(usize, &Field)> {
+        self.fields().iter().enumerate().find(|(_, f)| f.name == name)
+    }
+
+    /// Whether the logical name is `name`.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name)
     }
 
     /// Appends the schema as JsonConverter writes it; `field` is the member's name where it is a member of a struct.
@@ -194,10 +217,10 @@ impl Kind {
 impl Field {
     /// A member called `name`.
     #[must_use]
-    pub fn new(name: impl Into<String>, schema: Schema) -> Self {
+    pub fn new(name: impl Into<String>, schema: impl Into<Arc<Schema>>) -> Self {
         Self {
             name: name.into(),
-            schema,
+            schema: schema.into(),
         }
     }
 }
@@ -240,14 +263,14 @@ mod tests {
     #[test]
     fn inner_schemas_follow_the_type() {
         let map = Schema::new(Kind::Map(
-            Box::new(Schema::new(Kind::String)),
-            Box::new(Schema::new(Kind::String).optional()),
+            Arc::new(Schema::new(Kind::String)),
+            Arc::new(Schema::new(Kind::String).optional()),
         ));
         assert_eq!(
             rendered(&map, None),
             r#"{"type":"map","keys":{"type":"string","optional":false},"values":{"type":"string","optional":true},"optional":false}"#
         );
-        let array = Schema::new(Kind::Array(Box::new(Schema::new(Kind::Int32).optional()))).optional();
+        let array = Schema::new(Kind::Array(Arc::new(Schema::new(Kind::Int32).optional()))).optional();
         let record = Schema::new(Kind::Struct(vec![
             Field::new("id", Schema::new(Kind::Int64)),
             Field::new("y", array),

@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Protocol,
     /// A value cannot be represented.
     Value,
+    /// A transform or converter cannot be applied to a record.
+    Transform,
     /// The configuration is wrong.
     Config,
     /// The downstream system refused or failed; retrying may help.
@@ -145,6 +147,9 @@ impl Error {
             K::Tls => "check sslmode, sslrootcert and the certificates",
             K::Query => "see the server's message",
             K::Value => "choose an event.processing.failure.handling.mode or exclude the column",
+            K::Transform => {
+                "correct the transform, put a predicate before it, or set on_record_error to skip such records"
+            }
             K::Config => "correct the configuration",
             K::SinkRejected => "see the reason given by the downstream system",
             K::Fenced => "stop one of the two instances",

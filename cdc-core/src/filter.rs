@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind};
 
+mod exact;
 mod pattern;
+
+pub use self::exact::{Pattern, Rewrite};
+pub(crate) use self::pattern::java_replacement;
 
 /// An include list or an exclude list; giving both is an error, giving none means everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -15,6 +15,7 @@
 pub mod batch;
 pub mod catalog;
 pub mod connect;
+pub mod convert;
 pub mod engine;
 pub mod envelope;
 pub mod error;
@@ -26,6 +27,7 @@ pub mod lsn;
 pub mod offset;
 pub mod pgoutput;
 pub mod position;
+pub mod record;
 pub mod row;
 pub mod schema;
 pub mod seam;
@@ -33,6 +35,7 @@ pub mod sink;
 pub mod telemetry;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+pub mod transform;
 pub mod types;
 pub mod wire;
 

@@ -23,6 +23,8 @@ pub const LAG_BYTES: &str = "pgcdc_lag_bytes";
 pub const SAFE_WAL_BYTES: &str = "pgcdc_slot_safe_wal_bytes";
 /// Values for which the chosen representation has no form and which were written as null.
 pub const VALUES_LOST: &str = "pgcdc_values_lost_total";
+/// Records left out because a transform or converter failed on them.
+pub const RECORDS_SKIPPED: &str = "pgcdc_records_skipped_total";
 /// Starts after a failure.
 pub const RESTARTS: &str = "pgcdc_restarts_total";
 
@@ -46,6 +48,10 @@ pub fn describe() {
     describe_counter!(
         VALUES_LOST,
         "values without a form in the chosen representation, written as null"
+    );
+    describe_counter!(
+        RECORDS_SKIPPED,
+        "records left out because a transform or converter failed on them"
     );
     describe_counter!(RESTARTS, "starts after a failure");
 }

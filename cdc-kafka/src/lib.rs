@@ -29,4 +29,4 @@ pub use config::{KafkaConfig, Scalar, TopicGroup, TopicsConfig};
 pub use offsets::KafkaOffsetStore;
 pub use probe::{BrokerInfo, probe};
 pub use sink::{KafkaSink, SinkOptions};
-pub use source::{ConsumedBatch, KafkaSource, SourceConfig};
+pub use source::{ConsumedBatch, GroupWatch, KafkaSource, PartitionEnd, SourceConfig};

@@ -1,5 +1,6 @@
 //! Topics back into batches, by a consumer group.
 
+mod group;
 mod progress;
 mod reader;
 
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::KafkaConfig;
 use crate::topics;
+pub use group::{GroupWatch, PartitionEnd};
 use reader::Reader;
 
 /// Batches that wait to be taken; together with the one being filled they bound the memory of a source.

@@ -12,7 +12,12 @@ use crate::route::Place;
 /// What an item does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
+    /// Replaces the document.
     Index,
+    /// Adds the document if there is none of its `_id`.
+    Create,
+    /// Puts the fields into the document, or adds it.
+    Update,
     Delete,
 }
 
@@ -21,6 +26,8 @@ impl Op {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Index => "index",
+            Self::Create => "create",
+            Self::Update => "update",
             Self::Delete => "delete",
         }
     }
@@ -32,13 +39,16 @@ pub(crate) struct Entry<'a> {
     pub(crate) place: Place,
     /// `_id`; none lets the server choose.
     pub(crate) id: Option<&'a str>,
+    /// Where the document lives, if not where its `_id` says.
+    pub(crate) routing: Option<&'a str>,
     /// Hash of index and id.
     pub(crate) hash: u64,
     pub(crate) version: Option<u64>,
-    /// The document; none deletes.
+    /// What is done; a delete has no document.
+    pub(crate) op: Op,
     pub(crate) document: Option<&'a [u8]>,
-    /// The record's headers as a JSON object, if a dead letter may need them.
-    pub(crate) headers: Option<&'a [u8]>,
+    /// What a dead letter may need: the record's headers as a JSON object for a file, the whole record for a topic.
+    pub(crate) kept: Option<&'a [u8]>,
 }
 
 /// One item of a bulk.
@@ -51,9 +61,9 @@ pub(crate) struct Item {
     lines: Range<usize>,
     /// End of the action line.
     document_at: usize,
-    /// `"_index":"…","_id":"…"` within the action line; empty without an id.
+    /// `"_index":"…","_id":"…"`, and the routing, within the action line; empty without an id.
     target: Range<usize>,
-    headers: Range<usize>,
+    kept: Range<usize>,
     /// A later item of this bulk has the same id: this one is not sent.
     superseded: bool,
 }
@@ -63,7 +73,7 @@ pub(crate) struct Item {
 pub(crate) struct Bulk {
     body: Vec<u8>,
     items: Vec<Item>,
-    headers: Vec<u8>,
+    kept: Vec<u8>,
     by_hash: HashMap<u64, usize, foldhash::fast::FixedState>,
     /// Batch number and how many of its records are in here, ascending.
     credits: Vec<(u64, u64)>,
@@ -80,7 +90,7 @@ impl Bulk {
 
     /// Bytes of memory in use.
     pub(crate) fn memory(&self) -> usize {
-        memory(self.body.len(), self.headers.len(), self.items.len())
+        memory(self.body.len(), self.kept.len(), self.items.len())
     }
 
     /// Number of items, those that are not sent included.
@@ -116,23 +126,32 @@ impl Bulk {
             _ => self.credits.push((number, 1)),
         }
         let start = self.body.len();
-        let op = if entry.document.is_some() {
-            Op::Index
-        } else {
-            Op::Delete
-        };
+        let op = entry.op;
         let target = self.action(op, &entry);
         let document_at = self.body.len();
-        if !target.is_empty() && !self.supersede(entry.hash, &target, entry.version) {
+        // A partial document does not stand for the one before it.
+        if op == Op::Update {
+            self.by_hash.remove(&entry.hash);
+        } else if op != Op::Create
+            && !target.is_empty()
+            && !self.supersede(entry.hash, &target, entry.version)
+        {
             self.body.truncate(start);
             self.superseded = self.superseded.saturating_add(1);
             return;
         }
         if let Some(document) = entry.document {
-            append_line(document, &mut self.body);
+            if op == Op::Update {
+                self.body.extend_from_slice(UPDATE.0);
+                append(document, &mut self.body);
+                self.body.extend_from_slice(UPDATE.1);
+            } else {
+                append(document, &mut self.body);
+            }
+            self.body.push(b'\n');
         }
-        let headers_at = self.headers.len();
-        self.headers.extend_from_slice(entry.headers.unwrap_or_default());
+        let kept_at = self.kept.len();
+        self.kept.extend_from_slice(entry.kept.unwrap_or_default());
         self.items.push(Item {
             op,
             version: entry.version,
@@ -140,7 +159,7 @@ impl Bulk {
             lines: start..self.body.len(),
             document_at,
             target,
-            headers: headers_at..self.headers.len(),
+            kept: kept_at..self.kept.len(),
             superseded: false,
         });
     }
@@ -158,8 +177,22 @@ impl Bulk {
             b.extend_from_slice(b",\"_id\":\"");
             json::escape(id, b);
             b.push(b'"');
+        }
+        if let Some(routing) = entry.routing {
+            b.extend_from_slice(b",\"routing\":\"");
+            json::escape(routing, b);
+            b.push(b'"');
+        }
+        if entry.id.is_some() {
             target = start..b.len();
-            if let Some(version) = entry.version {
+        }
+        if op != Op::Delete {
+            b.extend_from_slice(&entry.place.route.extra);
+        }
+        if entry.id.is_some() {
+            if op == Op::Update {
+                b.extend_from_slice(b",\"retry_on_conflict\":3");
+            } else if let Some(version) = entry.version {
                 b.extend_from_slice(b",\"version\":");
                 b.extend_from_slice(itoa::Buffer::new().format(version).as_bytes());
                 b.extend_from_slice(b",\"version_type\":\"external_gte\"");
@@ -196,7 +229,7 @@ impl Bulk {
             whole: self.superseded_items() == 0,
             body: Bytes::from(self.body),
             items: self.items,
-            headers: self.headers,
+            kept: self.kept,
             credits: self.credits,
         }
     }
@@ -211,7 +244,7 @@ impl Bulk {
 pub(crate) struct Sealed {
     body: Bytes,
     items: Vec<Item>,
-    headers: Vec<u8>,
+    kept: Vec<u8>,
     credits: Vec<(u64, u64)>,
     whole: bool,
 }
@@ -219,7 +252,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Bytes of memory in use: the same as before it was sealed.
     pub(crate) fn memory(&self) -> usize {
-        memory(self.body.len(), self.headers.len(), self.items.len())
+        memory(self.body.len(), self.kept.len(), self.items.len())
     }
 
     /// Batch numbers and how many of their records are settled with this bulk.
@@ -261,32 +294,69 @@ impl Sealed {
     pub(crate) fn id(&self, item: &Item) -> Option<String> {
         let target = self.body.get(item.target.clone()).filter(|t| !t.is_empty())?;
         let start = item.place.route.member.len().saturating_add(b",\"_id\":".len());
-        serde_json::from_slice(target.get(start..)?).ok()
+        let mut texts = serde_json::Deserializer::from_slice(target.get(start..)?).into_iter::<String>();
+        texts.next()?.ok()
     }
 
     /// The item's document, or none for a delete.
     pub(crate) fn document(&self, item: &Item) -> Option<&[u8]> {
         let span = item.document_at..item.lines.end;
-        self.body.get(span).and_then(|d| d.strip_suffix(b"\n"))
+        let document = self.body.get(span)?.strip_suffix(b"\n")?;
+        if item.op == Op::Update {
+            return document.strip_prefix(UPDATE.0)?.strip_suffix(UPDATE.1);
+        }
+        Some(document)
     }
 
-    /// The item's headers as a JSON object, if they were kept.
-    pub(crate) fn headers(&self, item: &Item) -> Option<&[u8]> {
-        self.headers.get(item.headers.clone()).filter(|h| !h.is_empty())
+    /// What was kept of the item's record.
+    pub(crate) fn kept(&self, item: &Item) -> Option<&[u8]> {
+        self.kept.get(item.kept.clone()).filter(|h| !h.is_empty())
+    }
+
+    /// Adds to items that are to be sent again those behind them that have the same target and no version: sent alone, the
+    /// earlier would come last.
+    pub(crate) fn with_followers(&self, again: Vec<usize>, sent: &[usize]) -> Vec<usize> {
+        let target = |i: usize| {
+            let item = self
+                .items
+                .get(i)
+                .filter(|item| item.op == Op::Update || item.version.is_none())?;
+            self.body.get(item.target.clone()).filter(|t| !t.is_empty())
+        };
+        let first: HashMap<&[u8], usize> = again
+            .iter()
+            .rev()
+            .filter_map(|&i| Some((target(i)?, i)))
+            .collect();
+        if first.is_empty() {
+            return again;
+        }
+        let mut marked = again.iter().copied().peekable();
+        let mut all = Vec::with_capacity(again.len());
+        for &i in sent {
+            let listed = marked.next_if_eq(&i).is_some();
+            if listed || target(i).and_then(|t| first.get(t)).is_some_and(|&f| f < i) {
+                all.push(i);
+            }
+        }
+        all
     }
 }
 
 /// Lines, headers, and for each item its entry and its place in the map (16 bytes, at most 7/8 full).
-fn memory(body: usize, headers: usize, items: usize) -> usize {
+fn memory(body: usize, kept: usize, items: usize) -> usize {
     const ITEM: usize = size_of::<Item>() + 24;
     items
         .saturating_mul(ITEM)
         .saturating_add(body)
-        .saturating_add(headers)
+        .saturating_add(kept)
 }
 
-/// Appends a document as one line. A raw line feed can only stand between tokens of valid JSON, so a space takes its place.
-fn append_line(document: &[u8], body: &mut Vec<u8>) {
+/// What stands around a document that is put into the one before it.
+const UPDATE: (&[u8], &[u8]) = (b"{\"doc\":", b",\"doc_as_upsert\":true}");
+
+/// Appends a document on one line. A raw line feed can only stand between tokens of valid JSON, so a space takes its place.
+fn append(document: &[u8], body: &mut Vec<u8>) {
     let start = body.len();
     body.extend_from_slice(document);
     if memchr::memchr2(b'\n', b'\r', document).is_some() {
@@ -296,7 +366,6 @@ fn append_line(document: &[u8], body: &mut Vec<u8>) {
             }
         }
     }
-    body.push(b'\n');
 }
 
 #[cfg(test)]
@@ -310,7 +379,8 @@ mod tests {
 
     fn place() -> Place {
         let topic = Arc::new(Topic { name: "T".into() });
-        let route = Routes::new("{topic}").add(&topic).unwrap();
+        let config = serde_json::from_str(r#"{"urls":["http://h"]}"#).unwrap();
+        let route = Routes::new(&config).add(&topic).unwrap();
         let head = RecordHead {
             topic,
             partition: None,
@@ -328,8 +398,10 @@ mod tests {
             id: Some(id),
             hash,
             version,
+            routing: None,
+            op: if document.is_some() { Op::Index } else { Op::Delete },
             document: document.map(str::as_bytes),
-            headers: None,
+            kept: None,
         };
         bulk.push(batch, entry);
     }
@@ -383,5 +455,42 @@ mod tests {
         let s = b.seal();
         assert_eq!(s.credits(), [(1, 2)]);
         assert!(text(&s).contains("new") && !text(&s).contains("old"));
+    }
+
+    #[test]
+    fn partial_documents_stay_apart_and_are_sent_again_in_order() {
+        let mut b = Bulk::default();
+        let entry = |id: &'static str, op: Op, document: &'static str| Entry {
+            place: place(),
+            id: Some(id),
+            routing: Some("r\""),
+            hash: 1,
+            version: None,
+            op,
+            document: (op != Op::Delete).then_some(document.as_bytes()),
+            kept: None,
+        };
+        for (id, op) in [
+            ("a", Op::Update),
+            ("b", Op::Update),
+            ("a", Op::Update),
+            ("a", Op::Delete),
+            ("b", Op::Create),
+        ] {
+            b.push(1, entry(id, op, "{\"x\":1}"));
+        }
+        let s = b.seal();
+        assert_eq!(s.live().count(), 5);
+        let first = s.item(0).unwrap();
+        assert_eq!(s.id(first).as_deref(), Some("a"));
+        assert_eq!(s.document(first), Some(&b"{\"x\":1}"[..]));
+        assert_eq!(
+            s.body(&[0, 3]),
+            &b"{\"update\":{\"_index\":\"t\",\"_id\":\"a\",\"routing\":\"r\\\"\",\"retry_on_conflict\":3}}\n\
+               {\"doc\":{\"x\":1},\"doc_as_upsert\":true}\n\
+               {\"delete\":{\"_index\":\"t\",\"_id\":\"a\",\"routing\":\"r\\\"\"}}\n"[..]
+        );
+        assert_eq!(s.with_followers(vec![0], &[0, 1, 2, 3, 4]), [0, 2, 3]);
+        assert_eq!(s.with_followers(vec![1, 3], &[0, 1, 2, 3, 4]), [1, 3, 4]);
     }
 }

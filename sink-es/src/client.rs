@@ -60,7 +60,11 @@ impl Client {
         if let Some(auth) = &config.auth {
             headers.insert(AUTHORIZATION, secret::authorization(auth)?);
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some(proxy) = &config.proxy {
+            builder = builder.proxy(secret::proxy(proxy)?);
+        }
+        let http = builder
             .tls_backend_preconfigured(tls::client_config(&config.tls, secure)?)
             .default_headers(headers)
             .http1_only()
@@ -68,6 +72,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
             .timeout(Duration::from_millis(config.request_timeout_ms))
+            .pool_idle_timeout(Duration::from_millis(config.idle_timeout_ms))
             .tcp_nodelay(true)
             .user_agent(concat!("pgcdc/", env!("CARGO_PKG_VERSION")))
             .build()

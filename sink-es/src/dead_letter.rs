@@ -1,21 +1,40 @@
-//! Documents that the server will never take, kept in a file: one JSON object a line.
+//! Documents that the server will never take, kept in a file, one JSON object a line, or their records in a topic.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cdc_core::{Error, ErrorKind};
+use cdc_core::seam::Sink;
+use cdc_core::{Batch, Error, ErrorKind, Lsn, Position, RecordHead, Topic};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::config::BadDocument;
+use crate::original;
 use crate::route::Place;
 
-/// The file of dead letters.
-#[derive(Debug, Clone)]
+/// Where dead letters go.
 pub(crate) struct DeadLetters {
-    file: Arc<Mutex<File>>,
-    path: PathBuf,
+    file: Option<(Arc<Mutex<File>>, PathBuf)>,
+    topic: Option<tokio::sync::Mutex<Box<dyn Sink>>>,
+    /// Name of the pipeline, for the headers.
+    pipeline: String,
+}
+
+impl std::fmt::Debug for DeadLetters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetters")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Dead letters that are to be made durable together.
+#[derive(Debug, Default)]
+pub(crate) struct Letters {
+    lines: Vec<u8>,
+    records: Batch,
 }
 
 /// One dead letter. Everything that is not known is left out.
@@ -52,6 +71,9 @@ pub(crate) struct Letter<'a> {
     pub(crate) value: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) document: Option<Content<'a>>,
+    /// The record as it came, for a topic.
+    #[serde(skip)]
+    pub(crate) record: Option<&'a [u8]>,
 }
 
 /// Bytes: as JSON when they are JSON, else as a string.
@@ -94,11 +116,12 @@ impl<'a> Letter<'a> {
             key: None,
             value: None,
             document: None,
+            record: None,
         }
     }
 
-    /// Appends the letter as one line.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// The letter as one line.
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         serde_json::to_writer(&mut *out, self)
             .map_err(|e| Error::new(ErrorKind::Io, "cannot write a dead letter").with_source(e))?;
         out.push(b'\n');
@@ -106,53 +129,179 @@ impl<'a> Letter<'a> {
     }
 }
 
-impl DeadLetters {
-    /// Opens the file for appending, or makes it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] when that is not possible.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |e: std::io::Error| {
-            let text = format!("cannot open index.on_bad_document.dead_letter {}", path.display());
-            Error::new(ErrorKind::Config, text).with_source(e)
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(failed)?;
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-        // So that the file's name, too, outlives a power loss.
-        File::open(parent.unwrap_or(Path::new(".")))
-            .and_then(|d| d.sync_all())
-            .map_err(failed)?;
-        Ok(Self {
-            file: Arc::new(Mutex::new(file)),
-            path: path.to_owned(),
-        })
-    }
-
-    /// Appends whole lines.
-    ///
-    /// # Durability
-    /// When it returns, the lines outlive a power loss.
+impl Letters {
+    /// Adds a letter by a policy that keeps it.
     ///
     /// # Errors
     /// [`ErrorKind::Io`].
-    pub(crate) async fn append(&self, lines: Vec<u8>) -> Result<(), Error> {
-        let file = Arc::clone(&self.file);
-        let write = move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.write_all(&lines).and_then(|()| file.sync_data())
+    pub(crate) fn add(
+        &mut self,
+        policy: &BadDocument,
+        letter: &Letter<'_>,
+        pipeline: &str,
+    ) -> Result<(), Error> {
+        match policy {
+            BadDocument::DeadLetter(_) => letter.write(&mut self.lines),
+            BadDocument::DeadLetterTopic(topic) => {
+                letter.put(topic, pipeline, &mut self.records);
+                Ok(())
+            }
+            BadDocument::Fail | BadDocument::Skip => Ok(()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.records.is_empty()
+    }
+}
+
+impl Letter<'_> {
+    /// The record as it came, with Kafka Connect's error headers behind its own.
+    fn put(&self, topic: &str, pipeline: &str, out: &mut Batch) {
+        original::restore(self.record.unwrap_or_default(), out);
+        let stage = if self.status.is_some() {
+            "TASK_PUT"
+        } else {
+            "VALUE_CONVERTER"
         };
-        let done = tokio::task::spawn_blocking(write)
-            .await
-            .map_err(std::io::Error::other);
-        done.and_then(|r| r).map_err(|e| {
-            let text = format!("cannot write dead letters to {}", self.path.display());
-            Error::new(ErrorKind::Io, text).with_source(e)
+        let text = |v: Option<String>| v.unwrap_or_default();
+        let connect: [(&str, String); 9] = [
+            ("__connect.errors.topic", self.topic.to_owned()),
+            (
+                "__connect.errors.partition",
+                text(self.partition.map(|p| p.to_string())),
+            ),
+            (
+                "__connect.errors.offset",
+                text(self.offset.map(|o| o.to_string())),
+            ),
+            ("__connect.errors.connector.name", pipeline.to_owned()),
+            ("__connect.errors.task.id", "0".to_owned()),
+            ("__connect.errors.stage", stage.to_owned()),
+            ("__connect.errors.class.name", "pgcdc".to_owned()),
+            (
+                "__connect.errors.exception.class.name",
+                self.error.unwrap_or("invalid_record").to_owned(),
+            ),
+            ("__connect.errors.exception.message", self.reason.to_owned()),
+        ];
+        for (name, value) in connect.iter().filter(|(_, value)| !value.is_empty()) {
+            out.header(name.as_bytes(), Some(value.as_bytes()));
+        }
+        let own: [(&str, Option<String>); 5] = [
+            ("pgcdc.index", Some(self.index.to_owned())),
+            ("pgcdc.id", self.id.clone()),
+            ("pgcdc.op", self.op.map(str::to_owned)),
+            ("pgcdc.status", self.status.map(|s| s.to_string())),
+            ("pgcdc.position", self.position.clone()),
+        ];
+        for (name, value) in &own {
+            if let Some(value) = value {
+                out.header(name.as_bytes(), Some(value.as_bytes()));
+            }
+        }
+        out.finish(RecordHead {
+            topic: Arc::new(Topic {
+                name: topic.to_owned(),
+            }),
+            partition: None,
+            timestamp_ms: None,
+            position: Position::default(),
+            version_lsn: Lsn::ZERO,
+        });
+    }
+}
+
+impl DeadLetters {
+    /// Opens what the policies need; `topic` takes the records for dead letter topics.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when a file cannot be opened, or a topic is wanted and nothing takes its records.
+    pub(crate) fn open(
+        policies: &[&BadDocument],
+        topic: Option<Box<dyn Sink>>,
+        pipeline: String,
+    ) -> Result<Self, Error> {
+        let mut file = None;
+        for policy in policies {
+            match policy {
+                BadDocument::DeadLetter(path) => {
+                    file = Some((Arc::new(Mutex::new(open_file(path)?)), path.clone()));
+                }
+                BadDocument::DeadLetterTopic(_) if topic.is_none() => {
+                    let text = "index.on_bad_document.dead_letter_topic needs the kafka section";
+                    return Err(Error::new(ErrorKind::Config, text)
+                        .with_hint("add it, or write dead letters to a file"));
+                }
+                _ => {}
+            }
+        }
+        Ok(Self {
+            file,
+            topic: topic.map(tokio::sync::Mutex::new),
+            pipeline,
         })
     }
+
+    /// Name of the pipeline.
+    pub(crate) fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// Keeps letters.
+    ///
+    /// # Durability
+    /// When it returns, those in a file outlive a power loss, and those for a topic are acknowledged by the brokers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`], or the topic's.
+    pub(crate) async fn keep(&self, letters: Letters) -> Result<(), Error> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        if let (Some((file, path)), false) = (&self.file, letters.lines.is_empty()) {
+            append(Arc::clone(file), path, letters.lines).await?;
+        }
+        if let (Some(topic), false) = (&self.topic, letters.records.is_empty()) {
+            let mut sink = topic.lock().await;
+            sink.write(letters.records).await?;
+            sink.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the file for appending, or makes it.
+fn open_file(path: &Path) -> Result<File, Error> {
+    let failed = |e: std::io::Error| {
+        let text = format!("cannot open index.on_bad_document.dead_letter {}", path.display());
+        Error::new(ErrorKind::Config, text).with_source(e)
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(failed)?;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    // So that the file's name, too, outlives a power loss.
+    File::open(parent.unwrap_or(Path::new(".")))
+        .and_then(|d| d.sync_all())
+        .map_err(failed)?;
+    Ok(file)
+}
+
+async fn append(file: Arc<Mutex<File>>, path: &Path, lines: Vec<u8>) -> Result<(), Error> {
+    let write = move || {
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&lines).and_then(|()| file.sync_data())
+    };
+    let done = tokio::task::spawn_blocking(write)
+        .await
+        .map_err(std::io::Error::other);
+    done.and_then(|r| r).map_err(|e| {
+        let text = format!("cannot write dead letters to {}", path.display());
+        Error::new(ErrorKind::Io, text).with_source(e)
+    })
 }
 
 /// Headers as a JSON object, appended to `out`. A name that comes twice stays twice.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use cdc_core::seam::Sink;
 use cdc_core::{Error, ErrorKind};
 use reqwest::Method;
 use tokio::sync::Notify;
@@ -12,7 +12,11 @@ use crate::backoff::Backoff;
 use crate::bulk::Sealed;
 use crate::client::{Answer, Client};
 use crate::config::{BadDocument, BulkConfig, IndexConfig};
-use crate::dead_letter::{Content, DeadLetters, Letter};
+use crate::dead_letter::{Content, DeadLetters, Letter, Letters};
+use crate::governor::Governor;
+use crate::ladder::Ladder;
+use crate::prepare::Preparation;
+use crate::refresh::Written;
 use crate::reply::{self, BulkReply, ItemStatus, Verdict};
 use crate::route::{Place, Route};
 use crate::settle::Ledger;
@@ -21,18 +25,19 @@ use crate::telemetry::{Telemetry, gauge_value};
 /// Client, ledger, memory account and policies of one sink.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) ledger: Ledger,
     pub(crate) bulk: BulkConfig,
     pub(crate) telemetry: Telemetry,
     bad: BadDocument,
-    dead_letters: Option<DeadLetters>,
-    max_backoff: Duration,
-    /// Body of the request that creates an index, if indexes are to be created.
-    create: Option<Bytes>,
+    invalid: BadDocument,
+    dead_letters: DeadLetters,
+    pub(crate) backoff: (Duration, Duration),
+    pub(crate) governor: Governor,
+    pub(crate) preparation: Preparation,
+    pub(crate) written: Written,
+    pub(crate) ladder: Ladder,
     buffered: AtomicUsize,
-    /// Size at which a request is sent: as configured, or less when the server took no more.
-    max_bytes: AtomicUsize,
     /// Notified when buffered bytes go down, and on failure.
     freed: Notify,
     /// Somebody waits for all batches: do not wait for more documents.
@@ -47,31 +52,44 @@ enum Attempt {
     Again,
     /// The server takes no request of this size.
     TooLarge,
+    /// The server refused all of it for one item that it did not name; the error.
+    OneIsBad(String),
 }
 
 /// The path of bulk requests. The filter leaves one entry an item, so that positions match.
 const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
 
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
 impl Delivery {
-    pub(crate) fn new(config: &IndexConfig) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &IndexConfig,
+        topic: Option<Box<dyn Sink>>,
+        pipeline: String,
+    ) -> Result<Self, Error> {
         config.validate()?;
-        let dead_letters = match &config.on_bad_document {
-            BadDocument::DeadLetter(path) => Some(DeadLetters::open(path)?),
-            BadDocument::Fail | BadDocument::Skip => None,
-        };
+        let bad = config.on_bad_document.clone();
+        let invalid = config.on_invalid_record.clone().unwrap_or_else(|| bad.clone());
+        let b = &config.bulk;
         Ok(Self {
             client: Client::new(config)?,
             ledger: Ledger::new(),
-            bulk: config.bulk.clone(),
+            bulk: b.clone(),
             telemetry: Telemetry::new(),
-            bad: config.on_bad_document.clone(),
-            dead_letters,
-            max_backoff: Duration::from_millis(config.max_backoff_ms),
-            create: config.create.then(|| creation(config)),
+            dead_letters: DeadLetters::open(&[&bad, &invalid], topic, pipeline)?,
+            bad,
+            invalid,
+            backoff: (
+                Duration::from_millis(config.first_backoff_ms),
+                Duration::from_millis(config.max_backoff_ms),
+            ),
+            governor: Governor::new(
+                b.max_in_flight,
+                b.max_bytes,
+                Duration::from_millis(b.target_latency_ms),
+            ),
+            preparation: Preparation::new(config),
+            written: Written::default(),
+            ladder: Ladder::new(),
             buffered: AtomicUsize::new(0),
-            max_bytes: AtomicUsize::new(config.bulk.max_bytes),
             freed: Notify::new(),
             flushing: AtomicBool::new(false),
         })
@@ -85,7 +103,7 @@ impl Delivery {
     pub(crate) async fn settle(&self, bulk: &Sealed) -> Result<(), Error> {
         let mut pending: Vec<usize> = bulk.live().collect();
         let mut most = pending.len();
-        let mut pauses = Pauses::new(self.max_backoff);
+        let mut pauses = Pauses::new(self.backoff);
         while !pending.is_empty() {
             let rest = pending.split_off(most.clamp(1, pending.len()));
             match self.attempt(bulk, &pending).await? {
@@ -107,6 +125,10 @@ impl Delivery {
                     most = self.halve(bulk, &mut pending).await?;
                     pending.extend(rest);
                 }
+                Attempt::OneIsBad(reason) => {
+                    most = self.bisect(bulk, &mut pending, reason).await?;
+                    pending.extend(rest);
+                }
             }
         }
         Ok(())
@@ -114,36 +136,63 @@ impl Delivery {
 
     /// After status 413: how many items to send at once from now on. A single item that is too large is a bad document.
     async fn halve(&self, bulk: &Sealed, sent: &mut Vec<usize>) -> Result<usize, Error> {
-        if let [only] = sent.as_slice() {
-            let status = ItemStatus {
-                status: 413,
-                error: None,
-            };
-            let mut letters = Vec::new();
-            self.reject(bulk, *only, &status, &mut letters)?;
-            self.keep(letters).await?;
-            sent.clear();
-            return Ok(1);
+        if sent.len() > 1 {
+            let half = (bulk.body(sent).len() / 2).max(1);
+            if self.governor.cap(half) {
+                tracing::warn!(
+                    max_bytes = half,
+                    "the server takes no bulk request of this size: smaller ones are sent; lower index.bulk.max_bytes"
+                );
+            }
+            return Ok(sent.len() / 2);
         }
-        let half = (bulk.body(sent).len() / 2).max(1);
-        if self.max_bytes.fetch_min(half, Ordering::AcqRel) > half {
-            tracing::warn!(
-                max_bytes = half,
-                "the server takes no bulk request of this size: smaller ones are sent; lower index.bulk.max_bytes"
-            );
+        self.reject_only(
+            bulk,
+            sent,
+            413,
+            "the document alone is larger than the server takes",
+        )
+        .await
+    }
+
+    /// After a refusal of the whole for one item: how many to send at once, until the one is found.
+    async fn bisect(&self, bulk: &Sealed, sent: &mut Vec<usize>, reason: String) -> Result<usize, Error> {
+        if sent.len() > 1 {
+            return Ok(sent.len() / 2);
         }
-        Ok(sent.len() / 2)
+        self.reject_only(bulk, sent, 400, &reason).await?;
+        Ok(usize::MAX)
+    }
+
+    async fn reject_only(
+        &self,
+        bulk: &Sealed,
+        sent: &mut Vec<usize>,
+        status: u16,
+        reason: &str,
+    ) -> Result<usize, Error> {
+        let mut letters = Letters::default();
+        if let Some(&only) = sent.first() {
+            let status = ItemStatus { status, error: None };
+            self.reject(bulk, only, &status, Some(reason), &mut letters)?;
+        }
+        self.dead_letters.keep(letters).await?;
+        sent.clear();
+        Ok(1)
     }
 
     async fn attempt(&self, bulk: &Sealed, items: &[usize]) -> Result<Attempt, Error> {
+        let permit = self.governor.permit().await;
         let body = bulk.body(items);
+        let bytes = body.len();
         self.telemetry.bytes.increment(count(body.len()));
         let start = Instant::now();
         let sent = self
             .client
             .send(Method::POST, BULK, Some(("application/x-ndjson", body)))
             .await;
-        self.telemetry.seconds.record(start.elapsed());
+        let took = start.elapsed();
+        self.telemetry.seconds.record(took);
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
@@ -159,13 +208,25 @@ impl Delivery {
                 self.telemetry.too_large.increment(1);
                 return Ok(Attempt::TooLarge);
             }
+            500 if reply::lacks_ingest(&answer.body) => {
+                self.telemetry.refused.increment(1);
+                return Err(refused("the bulk request", &answer)
+                    .with_hint("give a node the role `ingest`, or remove index.pipeline"));
+            }
             408 | 429 | 500..=599 => {
+                permit.busy();
                 self.telemetry.unavailable.increment(1);
                 tracing::debug!(
                     status = answer.status.as_u16(),
                     "bulk request refused for the moment"
                 );
                 return Ok(Attempt::Again);
+            }
+            400 if reply::blames_an_item(&answer.body) => {
+                self.telemetry.refused.increment(1);
+                return Ok(Attempt::OneIsBad(
+                    reply::request_error(&answer.body).unwrap_or_default(),
+                ));
             }
             _ => {
                 self.telemetry.refused.increment(1);
@@ -183,6 +244,12 @@ impl Delivery {
             return Ok(Attempt::Again);
         };
         self.telemetry.ok.increment(1);
+        if reply.items.iter().any(|i| i.update.status == 429) {
+            permit.busy();
+        } else {
+            permit.taken(bytes, took);
+        }
+        self.telemetry.limit.set(gauge_value(self.governor.limit()));
         self.judge(bulk, items, &reply).await.map(Attempt::Answered)
     }
 
@@ -195,7 +262,7 @@ impl Delivery {
     ) -> Result<Vec<usize>, Error> {
         let (mut again, mut blocked, mut no_index) = (Vec::new(), None, None);
         let (mut done, mut stale, mut missing) = (0_u64, 0_u64, 0_u64);
-        let mut letters = Vec::new();
+        let mut letters = Letters::default();
         for (&i, status) in items.iter().zip(reply.items.iter().map(|r| &r.update)) {
             let Some(item) = bulk.item(i) else { continue };
             match reply::verdict(item.op, item.version.is_some(), status) {
@@ -207,18 +274,18 @@ impl Delivery {
                     again.push(i);
                     blocked = Some((item, status));
                 }
-                Verdict::NoIndex if self.create.is_some() => {
+                Verdict::NoIndex if self.preparation.creates() => {
                     again.push(i);
                     no_index = Some(&item.place.route);
                 }
-                Verdict::Bad => self.reject(bulk, i, status, &mut letters)?,
+                Verdict::Bad => self.reject(bulk, i, status, None, &mut letters)?,
                 Verdict::NoIndex | Verdict::Stop => return Err(stopped(&item.place.route, status)),
             }
         }
         self.telemetry.done.increment(done);
         self.telemetry.stale.increment(stale);
         self.telemetry.missing.increment(missing);
-        self.keep(letters).await?;
+        self.dead_letters.keep(letters).await?;
         if let Some((item, status)) = blocked {
             tracing::warn!(
                 index = item.place.route.index,
@@ -227,9 +294,9 @@ impl Delivery {
             );
         }
         if let Some(route) = no_index {
-            self.create_index(route).await?;
+            self.prepare(route).await?;
         }
-        Ok(again)
+        Ok(bulk.with_followers(again, items))
     }
 
     /// Applies the policy to a document that the server will never take.
@@ -238,13 +305,11 @@ impl Delivery {
         bulk: &Sealed,
         i: usize,
         status: &ItemStatus<'_>,
-        out: &mut Vec<u8>,
+        whole: Option<&str>,
+        out: &mut Letters,
     ) -> Result<(), Error> {
         let Some(item) = bulk.item(i) else { return Ok(()) };
-        let reason = match status.status {
-            413 => "the document alone is larger than the server takes".to_owned(),
-            _ => status.describe(),
-        };
+        let reason = whole.map_or_else(|| status.describe(), str::to_owned);
         let error = status.error.as_ref();
         let full = error.and_then(|e| e.reason.as_deref()).unwrap_or(&reason);
         let letter = Letter {
@@ -253,23 +318,43 @@ impl Delivery {
             version: item.version,
             status: Some(status.status),
             error: error.map(|e| e.kind.as_ref()),
-            headers: bulk.headers(item).map(Content::new),
+            headers: match self.bad {
+                BadDocument::DeadLetter(_) => bulk.kept(item).map(Content::new),
+                _ => None,
+            },
+            record: bulk.kept(item),
             document: bulk.document(item).map(Content::new),
             ..Letter::new(&item.place, full)
         };
-        self.bad_document(&item.place, &reason, &letter, out)
+        self.by_policy(&self.bad, &item.place, &reason, &letter, out)
     }
 
-    /// Applies the policy: an error, a log line, or a dead letter appended to `out`, for [`keep`](Self::keep). `reason` holds
-    /// no value of a row; the letter may.
-    pub(crate) fn bad_document(
+    /// Applies the policy to a record that makes no document.
+    ///
+    /// # Errors
+    /// The record's, if it is not to be left out; what hinders the keeping of its letter.
+    pub(crate) async fn invalid(
         &self,
         place: &Place,
         reason: &str,
         letter: &Letter<'_>,
-        out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        if self.bad == BadDocument::Fail {
+        let mut letters = Letters::default();
+        self.by_policy(&self.invalid, place, reason, letter, &mut letters)?;
+        self.dead_letters.keep(letters).await
+    }
+
+    /// An error, a log line, or a dead letter added to `out`, which is to be kept before anything is settled on its account.
+    /// `reason` holds no value of a row; the letter may.
+    fn by_policy(
+        &self,
+        policy: &BadDocument,
+        place: &Place,
+        reason: &str,
+        letter: &Letter<'_>,
+        out: &mut Letters,
+    ) -> Result<(), Error> {
+        if *policy == BadDocument::Fail {
             let text = format!(
                 "index {} cannot take the document of {place}: {reason}",
                 place.route.index
@@ -277,48 +362,22 @@ impl Delivery {
             return Err(Error::new(ErrorKind::SinkRejected, text)
                 .with_hint("correct the mapping, or set index.on_bad_document to skip or dead_letter"));
         }
-        if self.dead_letters.is_some() {
-            letter.write(out)?;
-        }
+        out.add(policy, letter, self.dead_letters.pipeline())?;
         self.telemetry.bad.increment(1);
         tracing::warn!(index = place.route.index, place = %place, reason, "bad document left out");
         Ok(())
     }
 
-    /// Makes dead letters durable: before anything is settled on their account.
-    pub(crate) async fn keep(&self, letters: Vec<u8>) -> Result<(), Error> {
-        match &self.dead_letters {
-            Some(file) if !letters.is_empty() => file.append(letters).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// Creates an index, if that is configured and it is not there.
-    ///
-    /// # Errors
-    /// When the server refuses for good. While it is not available, it is asked again without end.
-    pub(crate) async fn create_index(&self, route: &Route) -> Result<(), Error> {
-        let Some(body) = &self.create else { return Ok(()) };
-        let mut pauses = Pauses::new(self.max_backoff);
-        loop {
-            let body = Some(("application/json", body.clone()));
-            let sent = self.client.send(Method::PUT, &route.index, body).await;
-            match sent {
-                Ok(a) if a.status.is_success() => return Ok(()),
-                Ok(a) if exists(&a) => return Ok(()),
-                Ok(a) if !matches!(a.status.as_u16(), 408 | 429 | 500..=599) => {
-                    return Err(refused(&format!("the creation of index {}", route.index), &a));
-                }
-                Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
-                Ok(_) | Err(_) if self.ledger.failed() => return Ok(()),
-                Ok(_) | Err(_) => pauses.wait("an index cannot be created for the moment").await,
-            }
+    /// Settles some records of some batches.
+    pub(crate) fn settle_records(&self, credits: &[(u64, u64)]) {
+        if let Some(batch) = self.ledger.settle(credits) {
+            self.ladder.durable(batch);
         }
     }
 
     /// Settles a bulk's records and gives its memory back.
     pub(crate) fn settled(&self, bulk: &Sealed) {
-        self.ledger.settle(bulk.credits());
+        self.settle_records(bulk.credits());
         let memory = bulk.memory();
         let before = self.buffered.fetch_sub(memory, Ordering::AcqRel);
         self.telemetry
@@ -357,7 +416,7 @@ impl Delivery {
 
     /// Size at which a request is sent.
     pub(crate) fn max_bytes(&self) -> usize {
-        self.max_bytes.load(Ordering::Relaxed)
+        self.governor.bytes()
     }
 
     pub(crate) fn set_flushing(&self, on: bool) {
@@ -370,15 +429,15 @@ impl Delivery {
 }
 
 /// Pauses with a log line now and then: at the first, second, fourth, eighth … one.
-struct Pauses {
+pub(crate) struct Pauses {
     backoff: Backoff,
     taken: u32,
 }
 
 impl Pauses {
-    fn new(cap: Duration) -> Self {
+    pub(crate) fn new((first, cap): (Duration, Duration)) -> Self {
         Self {
-            backoff: Backoff::new(FIRST_PAUSE, cap),
+            backoff: Backoff::new(first, cap),
             taken: 0,
         }
     }
@@ -388,7 +447,7 @@ impl Pauses {
         self.taken = 0;
     }
 
-    async fn wait(&mut self, why: &str) {
+    pub(crate) async fn wait(&mut self, why: &str) {
         self.taken = self.taken.saturating_add(1);
         let pause = self.backoff.pause();
         if self.taken.is_power_of_two() {
@@ -396,23 +455,6 @@ impl Pauses {
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-fn creation(config: &IndexConfig) -> Bytes {
-    let mut body = serde_json::Map::new();
-    if let Some(settings) = &config.settings {
-        body.insert("settings".into(), settings.clone().into());
-    }
-    if let Some(mappings) = &config.mappings {
-        body.insert("mappings".into(), mappings.clone().into());
-    }
-    Bytes::from(serde_json::Value::Object(body).to_string())
-}
-
-fn exists(answer: &Answer) -> bool {
-    let text = reply::request_error(&answer.body).unwrap_or_default();
-    // Elasticsearch says the second when an alias has the name.
-    text.starts_with("resource_already_exists_exception") || text.contains("already exists as alias")
 }
 
 /// The error for a request that was refused as a whole.

@@ -5,14 +5,14 @@ use std::io::Write as _;
 
 use cdc_core::{Record, RecordHead};
 
-use crate::bulk::Entry;
-use crate::config::{BadDocument, DeleteOn, IndexConfig, Versions};
-use crate::dead_letter;
-use crate::envelope::{Event, Other};
-use crate::key;
-use crate::route::{Place, Routes};
+use crate::bulk::{Entry, Op};
+use crate::config::{BadDocument, DeleteOn, IdFrom, IndexConfig, Versions};
+use crate::envelope::{Event, Other, Reading};
+use crate::route::{Place, Route, Routes};
 use crate::telemetry::Skipped;
+use crate::template::{Pieces, Template, find};
 use crate::version::{self, NoVersion};
+use crate::{dead_letter, json, key, original};
 
 /// What becomes of a record.
 #[derive(Debug)]
@@ -25,6 +25,18 @@ pub(crate) enum Encoded<'a> {
     Bad { place: Place, reason: &'static str },
     /// Its topic has no route yet: add one, then come again.
     NewTopic,
+    /// Its schema was not seen before: note what follows from it, then come again.
+    NewSchema(Vec<u8>),
+    /// A tombstone that says no version: look for the document's, then take it as the entry's.
+    Unversioned(Entry<'a>),
+}
+
+/// What is kept of a record until its document is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Headers,
+    Record,
 }
 
 /// Encodes records in order.
@@ -33,26 +45,46 @@ pub(crate) struct Encoder {
     versions: Versions,
     delete_on: DeleteOn,
     separator: char,
-    keep_headers: bool,
+    keep: Kept,
+    /// For data streams: fields that become `@timestamp`.
+    timestamps: Option<Vec<String>>,
     pub(crate) routes: Routes,
     hasher: foldhash::fast::RandomState,
     id: String,
-    headers: Vec<u8>,
+    routing: String,
+    kept: Vec<u8>,
+    document: Vec<u8>,
     /// `_id` hash of the record before, if that was a delete event: its tombstone adds nothing.
     deleted: Option<u64>,
 }
 
 impl Encoder {
     pub(crate) fn new(config: &IndexConfig) -> Self {
+        let policies = [Some(&config.on_bad_document), config.on_invalid_record.as_ref()];
+        let keeps = |f: fn(&BadDocument) -> bool| policies.iter().flatten().any(|p| f(p));
         Self {
-            versions: config.versions,
+            versions: config.versions.clone(),
             delete_on: config.delete_on,
             separator: config.id_separator,
-            keep_headers: matches!(config.on_bad_document, BadDocument::DeadLetter(_)),
-            routes: Routes::new(&config.name),
+            keep: if keeps(|p| matches!(p, BadDocument::DeadLetterTopic(_))) {
+                Kept::Record
+            } else if keeps(|p| matches!(p, BadDocument::DeadLetter(_))) {
+                Kept::Headers
+            } else {
+                Kept::Nothing
+            },
+            timestamps: config.streams().then(|| {
+                config
+                    .data_stream
+                    .as_ref()
+                    .map_or_else(Vec::new, |d| d.timestamp_fields.clone())
+            }),
+            routes: Routes::new(config),
             hasher: foldhash::fast::RandomState::default(),
             id: String::new(),
-            headers: Vec::new(),
+            routing: String::new(),
+            kept: Vec::new(),
+            document: Vec::new(),
             deleted: None,
         }
     }
@@ -63,7 +95,14 @@ impl Encoder {
             return Encoded::NewTopic;
         };
         let place = Place::new(&entry.route, record.head);
-        let reading = match entry.reader.read(record.value) {
+        let read = entry.reader.read(record.value);
+        if entry.route.typed
+            && let Some(schema) = entry.reader.new_schema()
+        {
+            return Encoded::NewSchema(schema.to_vec());
+        }
+        let shape = entry.shape.clone();
+        let reading = match read {
             Ok(reading) => reading,
             Err(e) => {
                 self.deleted = None;
@@ -77,57 +116,130 @@ impl Encoder {
         if let Some(why) = self.leaves_out(&reading.event) {
             if why == Skipped::Delete {
                 // Its tombstone says no version, and takes this one.
-                let version = version::of(self.versions, record.head, reading.source);
+                let version = version::of(&self.versions, record, reading.source);
                 self.note_version(record.head, version.unwrap_or(None));
             }
             return Encoded::Skip(why);
         }
-        let keyed = match key_text(record.key, self.separator, &mut self.id) {
+        if self.delete_on == DeleteOn::Refuse && matches!(reading.event, Event::Delete | Event::Tombstone) {
+            let reason = "the record deletes a document, and index.delete_on is refuse";
+            return Encoded::Bad { place, reason };
+        }
+        let route = &place.route;
+        let keyed = match self.id_of(route, record, &reading) {
             Ok(keyed) => keyed,
             Err(reason) => return Encoded::Bad { place, reason },
         };
-        let document = match reading.event {
+        let mut document = match reading.event {
             Event::Put(document) => Some(document),
             _ if !keyed => return Encoded::Skip(Skipped::NoKey),
             _ => None,
         };
-        let has_id = keyed || place_id(record.head, reading.read, &mut self.id);
+        let routed = match &route.routing {
+            None => false,
+            Some(template) => match render(template, record, &reading, &mut self.routing) {
+                Ok(()) => true,
+                Err(reason) => return Encoded::Bad { place, reason },
+            },
+        };
+        let has_id =
+            keyed || (route.id_from != IdFrom::Auto && place_id(record.head, reading.read, &mut self.id));
         let hash = self
             .hasher
-            .hash_one((place.route.index.as_str(), has_id, self.id.as_str()));
+            .hash_one((route.index.as_str(), has_id, self.id.as_str()));
         match reading.event {
             Event::Delete => self.deleted = Some(hash),
             Event::Tombstone if before == Some(hash) => return Encoded::Skip(Skipped::Tombstone),
             _ => {}
         }
-        let version = match version::of(self.versions, record.head, reading.source) {
-            Ok(version) => version,
-            Err(NoVersion::NoPosition) if reading.event == Event::Tombstone => {
-                match self.last_version(record.head) {
-                    Some(version) => Some(version),
-                    None => return Encoded::Skip(Skipped::NoPosition),
-                }
-            }
-            Err(e) => {
-                return Encoded::Bad {
-                    place,
-                    reason: e.text(),
-                };
-            }
+        let op = match (document.is_some(), route.put) {
+            (false, _) => Op::Delete,
+            (true, Op::Update) if !has_id => Op::Index,
+            (true, put) => put,
+        };
+        let (version, known) = match self.version_of(route, record, &reading, op) {
+            Ok(found) => found,
+            Err(reason) => return Encoded::Bad { place, reason },
         };
         self.note_version(record.head, version);
-        self.headers.clear();
-        if self.keep_headers {
-            dead_letter::headers(record.headers(), &mut self.headers);
+        self.document.clear();
+        if let Some(raw) = document
+            && (shape.is_some() || self.timestamps.is_some())
+        {
+            let stamps = self.timestamps.as_deref();
+            if write(raw, shape.as_deref(), stamps, record.head, &mut self.document).is_err() {
+                let reason = "the document is no JSON object, or has no timestamp";
+                return Encoded::Bad { place, reason };
+            }
+            document = Some(&self.document);
         }
-        Encoded::Entry(Entry {
+        self.kept.clear();
+        match self.keep {
+            Kept::Nothing => {}
+            Kept::Headers => dead_letter::headers(record.headers(), &mut self.kept),
+            Kept::Record => original::keep(record, &mut self.kept),
+        }
+        let entry = Entry {
             place,
             id: has_id.then_some(self.id.as_str()),
+            routing: routed.then_some(self.routing.as_str()),
             hash,
             version,
+            op,
             document,
-            headers: Some(self.headers.as_slice()).filter(|h| !h.is_empty()),
-        })
+            kept: Some(self.kept.as_slice()).filter(|h| !h.is_empty()),
+        };
+        if known {
+            Encoded::Entry(entry)
+        } else {
+            Encoded::Unversioned(entry)
+        }
+    }
+
+    /// The version, and whether it is known: a tombstone has none of its own.
+    fn version_of(
+        &mut self,
+        route: &Route,
+        record: &Record<'_>,
+        reading: &Reading<'_>,
+        op: Op,
+    ) -> Result<(Option<u64>, bool), &'static str> {
+        // Partial documents have no version, nor documents that are only added; nor may what deletes the former.
+        if route.put != Op::Index || (op != Op::Delete && route.id_from == IdFrom::Coordinates) {
+            return Ok((None, true));
+        }
+        match version::of(&self.versions, record, reading.source) {
+            Ok(version) => Ok((version, true)),
+            Err(NoVersion::NoPosition) if reading.event == Event::Tombstone => {
+                let last = self.last_version(record.head);
+                Ok((last, last.is_some()))
+            }
+            Err(e) => Err(e.text()),
+        }
+    }
+
+    /// Writes the `_id`; false when the record's place must do.
+    fn id_of(
+        &mut self,
+        route: &Route,
+        record: &Record<'_>,
+        reading: &Reading<'_>,
+    ) -> Result<bool, &'static str> {
+        if let Some(template) = &route.id_template {
+            render(template, record, reading, &mut self.id)?;
+            let mut bytes = std::mem::take(&mut self.id).into_bytes();
+            key::finish(&mut bytes);
+            self.id = String::from_utf8(bytes).map_err(|_| key::BadKey.text())?;
+            return Ok(true);
+        }
+        let mut bytes = std::mem::take(&mut self.id).into_bytes();
+        let keyed = match route.id_from {
+            IdFrom::Key => key::id(record.key, self.separator, &mut bytes),
+            IdFrom::KeyText => key::whole(record.key, &mut bytes),
+            IdFrom::Coordinates | IdFrom::Auto => Ok(false),
+        };
+        self.id = String::from_utf8(bytes).map_err(|_| key::BadKey.text())?;
+        keyed.map_err(|e| e.text())
     }
 
     fn leaves_out(&self, event: &Event<'_>) -> Option<Skipped> {
@@ -136,8 +248,12 @@ impl Encoder {
             Event::Other(Other::Message) => Skipped::Message,
             Event::Other(Other::Heartbeat) => Skipped::Heartbeat,
             Event::Other(Other::Transaction) => Skipped::Transaction,
-            Event::Tombstone if self.delete_on == DeleteOn::DeleteEvent => Skipped::Tombstone,
-            Event::Delete if self.delete_on == DeleteOn::Tombstone => Skipped::Delete,
+            Event::Tombstone if matches!(self.delete_on, DeleteOn::DeleteEvent | DeleteOn::Nothing) => {
+                Skipped::Tombstone
+            }
+            Event::Delete if matches!(self.delete_on, DeleteOn::Tombstone | DeleteOn::Nothing) => {
+                Skipped::Delete
+            }
             _ => return None,
         })
     }
@@ -163,11 +279,80 @@ impl Encoder {
     }
 }
 
-fn key_text(key: Option<&[u8]>, separator: char, id: &mut String) -> Result<bool, &'static str> {
-    let mut bytes = std::mem::take(id).into_bytes();
-    let keyed = key::id(key, separator, &mut bytes).map_err(|e| e.text())?;
-    *id = String::from_utf8(bytes).map_err(|_| key::BadKey.text())?;
-    Ok(keyed)
+fn render(
+    template: &Template,
+    record: &Record<'_>,
+    reading: &Reading<'_>,
+    out: &mut String,
+) -> Result<(), &'static str> {
+    let key = record
+        .key
+        .map(|k| json::only_value(k).and_then(|k| key::payload(k).map_err(|_| json::Malformed)));
+    let row = match reading.event {
+        Event::Put(document) => Some(document),
+        _ => reading.before,
+    };
+    let pieces = Pieces {
+        topic: &record.head.topic.name,
+        partition: record.head.partition,
+        offset: record.head.position.seq,
+        // A key that is no JSON is its own text.
+        key: key.map(|k| k.unwrap_or(record.key.unwrap_or_default())),
+        row,
+    };
+    let mut bytes = std::mem::take(out).into_bytes();
+    let rendered = template.render(pieces, &mut bytes);
+    *out = String::from_utf8(bytes).map_err(|_| key::BadKey.text())?;
+    rendered
+}
+
+/// Writes a document with its conversions and its timestamp.
+fn write(
+    raw: &[u8],
+    shape: Option<&crate::convert::Shape>,
+    timestamps: Option<&[String]>,
+    head: &RecordHead,
+    out: &mut Vec<u8>,
+) -> Result<(), json::Malformed> {
+    if let Some(fields) = timestamps
+        && find(raw, &["@timestamp".to_owned()]).is_none()
+    {
+        if !raw.starts_with(b"{") {
+            return Err(json::Malformed);
+        }
+        let found = fields.iter().find_map(|f| find(raw, std::slice::from_ref(f)));
+        out.extend_from_slice(b"{\"@timestamp\":");
+        match found {
+            Some(value) => out.extend_from_slice(value),
+            None => {
+                let ms = head.timestamp_ms.ok_or(json::Malformed)?;
+                out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
+            }
+        }
+        let start = out.len();
+        match shape {
+            Some(shape) => shape.convert(raw, out)?,
+            None => out.extend_from_slice(raw),
+        }
+        // The document's own brace becomes the comma behind the timestamp, unless it is empty.
+        let empty = json::members(out.get(start..).unwrap_or_default())
+            .next()
+            .is_none();
+        if empty {
+            out.truncate(start);
+            out.push(b'}');
+        } else if let Some(brace) = out.get_mut(start) {
+            *brace = b',';
+        }
+        return Ok(());
+    }
+    match shape {
+        Some(shape) => shape.convert(raw, out),
+        None => {
+            out.extend_from_slice(raw);
+            Ok(())
+        }
+    }
 }
 
 /// The `_id` of a record without a key: the place that is the same in every replay, so that a repeated record is one

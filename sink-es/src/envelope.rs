@@ -9,6 +9,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) event: Event<'a>,
     /// The envelope's `source` block, raw.
     pub(crate) source: Option<&'a [u8]>,
+    /// The row before the change, raw.
+    pub(crate) before: Option<&'a [u8]>,
     /// Whether it is a row read by a snapshot.
     pub(crate) read: bool,
 }
@@ -67,11 +69,37 @@ impl From<Malformed> for BadValue {
 /// faster than looking for its end.
 #[derive(Debug, Default)]
 pub(crate) struct EnvelopeReader {
+    /// Documents are the values themselves, not the rows in them.
+    whole: bool,
     /// `{"schema":{…},"payload":` of the last value that had both.
     prefix: Vec<u8>,
+    /// The prefix is another one since it was last asked for.
+    changed: bool,
 }
 
 impl EnvelopeReader {
+    /// A reader; `whole` makes documents of values, not of the rows in them.
+    pub(crate) fn new(whole: bool) -> Self {
+        Self {
+            whole,
+            ..Self::default()
+        }
+    }
+
+    /// The schema of the last value that had one, when it is another one than at the last call.
+    pub(crate) fn new_schema(&mut self) -> Option<&[u8]> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let head = self.prefix.strip_prefix(b"{")?;
+        let at = memchr::memmem::find(head, b"\"schema\"")?;
+        let rest = head.get(at.saturating_add(b"\"schema\"".len())..)?;
+        let start = memchr::memchr(b':', rest)?.saturating_add(1);
+        let rest = rest.get(start..)?.trim_ascii_start();
+        let end = json::value_end(rest, 0).ok()?;
+        rest.get(..end)
+    }
+
     /// Reads one value; none is a tombstone.
     ///
     /// # Errors
@@ -80,6 +108,7 @@ impl EnvelopeReader {
         let tombstone = Reading {
             event: Event::Tombstone,
             source: None,
+            before: None,
             read: false,
         };
         let Some(value) = value else {
@@ -88,6 +117,14 @@ impl EnvelopeReader {
         let payload = self.payload(value)?;
         if payload == b"null" {
             Ok(tombstone)
+        } else if self.whole {
+            let of_envelope = read_payload(payload).ok();
+            Ok(Reading {
+                event: Event::Put(payload),
+                source: of_envelope.and_then(|r| r.source),
+                before: None,
+                read: of_envelope.is_some_and(|r| r.read),
+            })
         } else {
             read_payload(payload)
         }
@@ -121,9 +158,12 @@ impl EnvelopeReader {
         }
         match payload {
             Some(p) if schema => {
-                self.prefix.clear();
-                self.prefix
-                    .extend_from_slice(value.get(..p.value_at).unwrap_or_default());
+                let prefix = value.get(..p.value_at).unwrap_or_default();
+                if prefix != self.prefix.as_slice() {
+                    self.prefix.clear();
+                    self.prefix.extend_from_slice(prefix);
+                    self.changed = true;
+                }
                 Ok(p.value)
             }
             _ => Ok(value),
@@ -131,8 +171,17 @@ impl EnvelopeReader {
     }
 }
 
+/// The schema beside a value's payload, if it has one.
+#[must_use]
+pub fn schema_of(value: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = EnvelopeReader::new(true);
+    reader.read(Some(value)).ok()?;
+    reader.new_schema().map(<[u8]>::to_vec)
+}
+
 #[derive(Default)]
 struct Fields<'a> {
+    before: Option<&'a [u8]>,
     after: Option<&'a [u8]>,
     source: Option<&'a [u8]>,
     op: Option<&'a [u8]>,
@@ -150,6 +199,7 @@ fn read_payload(payload: &[u8]) -> Result<Reading<'_>, BadValue> {
         let Member { key, value, .. } = member?;
         f.members = f.members.saturating_add(1);
         match key {
+            b"before" if value.starts_with(b"{") => f.before = Some(value),
             b"after" => f.after = Some(value),
             b"source" if value.starts_with(b"{") => f.source = Some(value),
             b"op" => f.op = json::string_contents(value),
@@ -163,6 +213,7 @@ fn read_payload(payload: &[u8]) -> Result<Reading<'_>, BadValue> {
     let reading = |event, read| Reading {
         event,
         source: f.source,
+        before: f.before,
         read,
     };
     let (Some(op), Some(_)) = (f.op, f.source) else {
@@ -246,6 +297,8 @@ mod tests {
             let got = reader.read(Some(text.as_bytes())).unwrap().event;
             assert_eq!(got, Event::Put(payload.as_bytes()));
         }
+        assert_eq!(reader.new_schema(), Some(&br#"{"type":"other"}"#[..]));
+        assert_eq!(reader.new_schema(), None);
         let cut = br#"{"schema":{"type":"other"},"payload":{"id":3"#;
         assert_eq!(reader.read(Some(cut)), Err(BadValue::NotAnObject));
         let tombstone = value("null", "null");
@@ -253,6 +306,19 @@ mod tests {
             reader.read(Some(tombstone.as_bytes())).unwrap().event,
             Event::Tombstone
         );
+    }
+
+    #[test]
+    fn whole_values_are_documents_with_their_envelope() {
+        let envelope = r#"{"before":null,"after":{"id":1},"source":{"lsn":8},"op":"c"}"#;
+        let mut reader = EnvelopeReader::new(true);
+        let got = reader.read(Some(envelope.as_bytes())).unwrap();
+        assert_eq!(
+            (got.event, got.source),
+            (Event::Put(envelope.as_bytes()), Some(&br#"{"lsn":8}"#[..]))
+        );
+        assert_eq!(reader.read(None).unwrap().event, Event::Tombstone);
+        assert_eq!(reader.read(Some(b"1")), Err(BadValue::NotAnObject));
     }
 
     #[test]

@@ -111,6 +111,28 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
+/// The raw elements of a list.
+///
+/// # Errors
+/// When it is no list.
+pub(crate) fn elements(list: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
+    let mut at = skip_space(list, expect(list, 0, b'[')?);
+    let mut all = Vec::new();
+    if list.get(at) == Some(&b']') {
+        return Ok(all);
+    }
+    loop {
+        let end = value_end(list, at)?;
+        all.push(list.get(at..end).ok_or(Malformed)?);
+        at = skip_space(list, end);
+        match list.get(at) {
+            Some(b',') => at = skip_space(list, at.saturating_add(1)),
+            Some(b']') => return Ok(all),
+            _ => return Err(Malformed),
+        }
+    }
+}
+
 fn skip_space(b: &[u8], mut at: usize) -> usize {
     while matches!(b.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at = at.saturating_add(1);
@@ -240,6 +262,18 @@ mod tests {
             "{\"a\":}",
         ] {
             assert_eq!(pairs(bad), Err(Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn elements_are_raw_slices() {
+        assert_eq!(
+            elements(b"[ 1, \"a,]\" ,[2],{}]").unwrap(),
+            [&b"1"[..], b"\"a,]\"", b"[2]", b"{}"]
+        );
+        assert!(elements(b"[]").unwrap().is_empty());
+        for bad in [&b"[1"[..], b"[1 2]", b"{}", b"[,]"] {
+            assert_eq!(elements(bad), Err(Malformed));
         }
     }
 

@@ -67,8 +67,20 @@ pub(crate) fn id(key: Option<&[u8]>, separator: char, out: &mut Vec<u8>) -> Resu
     Ok(finish(out))
 }
 
+/// Writes the key's bytes as they are, as text, into `out` (cleared first). False when there is no key.
+///
+/// # Errors
+/// When the key is no UTF-8.
+pub(crate) fn whole(key: Option<&[u8]>, out: &mut Vec<u8>) -> Result<bool, BadKey> {
+    out.clear();
+    let Some(key) = key else { return Ok(false) };
+    std::str::from_utf8(key).map_err(|_| BadKey)?;
+    out.extend_from_slice(key);
+    Ok(finish(out))
+}
+
 /// The key itself, or its `payload` when it has exactly a `schema` beside it.
-fn payload(key: &[u8]) -> Result<&[u8], BadKey> {
+pub(crate) fn payload(key: &[u8]) -> Result<&[u8], BadKey> {
     if !key.starts_with(b"{") {
         return Ok(key);
     }
@@ -85,7 +97,7 @@ fn payload(key: &[u8]) -> Result<&[u8], BadKey> {
 }
 
 /// Appends a value's text: a string without quotes and escapes, anything else as it is written.
-fn text(value: &[u8], out: &mut Vec<u8>) -> Result<(), BadKey> {
+pub(crate) fn text(value: &[u8], out: &mut Vec<u8>) -> Result<(), BadKey> {
     let Some(raw) = json::string_contents(value) else {
         std::str::from_utf8(value).map_err(|_| BadKey)?;
         out.extend_from_slice(value);
@@ -121,7 +133,8 @@ fn protect(out: &mut Vec<u8>, start: usize, separator: char) {
     out.extend_from_slice(safe.as_bytes());
 }
 
-fn finish(out: &mut Vec<u8>) -> bool {
+/// Replaces text that is empty or longer than the servers take by its hash.
+pub(crate) fn finish(out: &mut Vec<u8>) -> bool {
     if out.is_empty() || out.len() > LONGEST {
         let digest = Sha256::digest(&*out);
         out.clear();

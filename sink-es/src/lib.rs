@@ -4,10 +4,16 @@
 //!
 //! 1. [`config`]: what the operator says, checked; `secret`, `tls`: what of it is read from files.
 //! 2. `json`, `envelope`, `key`, `version`: what a record says: document, `_id`, version, by slicing its raw bytes.
+//!    `template`: texts made of it; `connect_schema`, `convert`, `infer`: what its schema says, values made to fit it, mappings.
 //! 3. `route`: a topic to its index; `bulk`: action and document lines in one buffer.
-//! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said.
+//!    `prepare`: what must be there before documents are; `plan`: the same, only said; `rebuild`: an index
+//!    beside another one.
+//! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said;
+//!    `governor`: how much is asked at once.
 //! 5. `client`: hosts in turn, authentication, compression.
-//! 6. `settle`: batches done in order; `dead_letter`: documents the server will never take.
+//!    `lookup`: requests of transforms.
+//! 6. `settle`: batches done in order; `refresh`: what was written made searchable; `ladder`: how long
+//!    it took; `dead_letter`: documents the server will never take, `original`: their records.
 //!
 //! [`IndexSink`] ties them together behind [`cdc_core::seam::Sink`].
 #![forbid(unsafe_code)]
@@ -16,23 +22,42 @@ mod backoff;
 mod bulk;
 mod client;
 pub mod config;
+mod connect_schema;
+mod convert;
 mod dead_letter;
 mod delivery;
 mod encode;
 mod envelope;
+mod governor;
+mod infer;
 mod json;
 mod key;
+mod ladder;
 mod lane;
+mod lookup;
+mod original;
+mod plan;
+mod prepare;
 mod probe;
+mod rebuild;
+mod refresh;
 mod reply;
 mod route;
 mod secret;
 mod settle;
 mod sink;
 pub mod telemetry;
+mod template;
 mod tls;
 mod version;
 
-pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, TlsConfig, Versions};
+pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, TlsConfig, Versions, Write};
+pub use envelope::schema_of;
+pub use ladder::Latency;
+pub use lookup::HttpSearch;
+pub use plan::{PlannedRequest, TopicPlan, plan};
 pub use probe::{ClusterInfo, probe, probe_topic};
+pub use rebuild::{Difference, Rebuild};
+pub use refresh::Refresher;
 pub use sink::IndexSink;
+pub use version::position_of;

@@ -10,7 +10,7 @@ use crate::config::IndexConfig;
 use crate::delivery::refused;
 use crate::json;
 use crate::reply::BulkReply;
-use crate::route::index_name;
+use crate::route::index_of;
 
 /// What a cluster says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +81,19 @@ pub async fn probe_topic(config: &IndexConfig, topic: &str) -> Result<ClusterInf
         distribution,
         version: root.version.number,
         cluster: root.cluster_name,
-        may_write: may_write(&client, &index_name(&config.name, topic)).await?,
+        may_write: may_write(&client, &target(config, topic)).await?,
     })
+}
+
+/// The index to try: of resources that others have made, the first.
+fn target(config: &IndexConfig, topic: &str) -> String {
+    let resource = config
+        .resources
+        .as_ref()
+        .and_then(|r| r.by_topic.values().next().cloned());
+    resource
+        .or_else(|| index_of(config, topic).ok())
+        .unwrap_or_else(|| topic.to_owned())
 }
 
 /// Deletes a document that does not exist, without a version, so that neither an index nor a trace of the document comes to

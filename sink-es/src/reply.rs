@@ -65,6 +65,10 @@ pub(crate) fn verdict(op: Op, versioned: bool, status: &ItemStatus<'_>) -> Verdi
     match (status.status, kind) {
         (200..=299, _) => Verdict::Done,
         (409, _) if versioned => Verdict::Stale,
+        // The document was added by an earlier attempt: what is only ever added has its own `_id`.
+        (409, _) if op == Op::Create => Verdict::Stale,
+        // Newer servers say so when a disk is full.
+        (429, "cluster_block_exception") => Verdict::Blocked,
         (409 | 429 | 500..=599, _) => Verdict::Retry,
         (404, "" | "index_not_found_exception") if op == Op::Delete => Verdict::Missing,
         (404, "index_not_found_exception") => Verdict::NoIndex,
@@ -139,6 +143,30 @@ pub(crate) fn request_error(body: &[u8]) -> Option<String> {
         .map(|w| w.error.describe())
 }
 
+/// Whether a request failed since no node of the cluster runs ingest pipelines.
+pub(crate) fn lacks_ingest(body: &[u8]) -> bool {
+    request_error(body).is_some_and(|e| e.contains("no ingest nodes"))
+}
+
+/// Whether a request failed as a whole for one item in it.
+pub(crate) fn blames_an_item(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        error: ItemError<'a>,
+    }
+    serde_json::from_slice::<Whole<'_>>(body).is_ok_and(|w| {
+        matches!(
+            w.error.kind.as_ref(),
+            "action_request_validation_exception"
+                | "illegal_argument_exception"
+                | "x_content_parse_exception"
+                | "json_parse_exception"
+                | "parse_exception"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +212,14 @@ mod tests {
                 Verdict::Retry,
             ),
             (Op::Index, true, 429, "circuit_breaking_exception", Verdict::Retry),
+            (Op::Index, true, 429, "cluster_block_exception", Verdict::Blocked),
+            (
+                Op::Create,
+                false,
+                409,
+                "version_conflict_engine_exception",
+                Verdict::Stale,
+            ),
             (
                 Op::Index,
                 true,

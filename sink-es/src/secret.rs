@@ -6,7 +6,7 @@ use cdc_core::{Error, ErrorKind};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, ProxyConfig};
 
 /// Builds the `Authorization` header, marked sensitive so that no debug output shows it.
 ///
@@ -38,18 +38,38 @@ pub(crate) fn authorization(auth: &AuthConfig) -> Result<HeaderValue, Error> {
     Ok(header)
 }
 
+/// Builds the proxy with its credentials.
+///
+/// # Errors
+/// [`ErrorKind::Config`] when the password's file cannot be read or the address is none.
+pub(crate) fn proxy(config: &ProxyConfig) -> Result<reqwest::Proxy, Error> {
+    let proxy = reqwest::Proxy::all(&config.url).map_err(|e| {
+        Error::new(ErrorKind::Config, "index.proxy.url cannot be used").with_source(e.without_url())
+    })?;
+    let Some(user) = &config.username else {
+        return Ok(proxy);
+    };
+    let password = read(
+        "index.proxy.password",
+        config.password.as_ref(),
+        config.password_file.as_deref(),
+    )?;
+    Ok(proxy.basic_auth(user, password.expose_secret()))
+}
+
 fn pick(name: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Result<SecretString, Error> {
+    read(&format!("index.auth.{name}"), inline, file)
+}
+
+fn read(name: &str, inline: Option<&SecretString>, file: Option<&Path>) -> Result<SecretString, Error> {
     if let Some(secret) = inline {
         return Ok(secret.clone());
     }
     let Some(path) = file else {
-        return Err(Error::new(
-            ErrorKind::Config,
-            format!("index.auth.{name} is missing"),
-        ));
+        return Err(Error::new(ErrorKind::Config, format!("{name} is missing")));
     };
     let text = std::fs::read_to_string(path).map_err(|e| {
-        let what = format!("cannot read index.auth.{name}_file {}", path.display());
+        let what = format!("cannot read {name}_file {}", path.display());
         Error::new(ErrorKind::Config, what).with_source(e)
     })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))

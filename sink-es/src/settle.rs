@@ -42,8 +42,8 @@ impl Ledger {
         self.state().open.push_back(records);
     }
 
-    /// Settles some records of some batches.
-    pub(crate) fn settle(&self, credits: &[(u64, u64)]) {
+    /// Settles some records of some batches; returns the watermark if it moved.
+    pub(crate) fn settle(&self, credits: &[(u64, u64)]) -> Option<u64> {
         let mut state = self.state();
         let before = state.settled;
         for &(number, count) in credits {
@@ -63,6 +63,7 @@ impl Ledger {
         {
             sender.send_replace(settled);
         }
+        (settled != before).then_some(settled)
     }
 
     /// Stops for good. The first failure is kept.

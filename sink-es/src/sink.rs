@@ -1,5 +1,6 @@
 //! The sink: batches in, documents out.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,12 +10,18 @@ use cdc_core::{Batch, Error, ErrorKind, Record, Topic};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::bulk::{Entry, Op};
 use crate::config::IndexConfig;
+use crate::convert::Shape;
 use crate::dead_letter::{self, Content, Letter};
 use crate::delivery::Delivery;
 use crate::encode::{Encoded, Encoder};
+use crate::ladder::Sample;
 use crate::lane::{self, Lane};
+use crate::original;
+use crate::refresh::Refresher;
 use crate::route::Place;
+use crate::telemetry::Skipped;
 
 /// Writes change events to Elasticsearch or OpenSearch.
 ///
@@ -38,6 +45,8 @@ pub struct IndexSink {
     written: u64,
     /// For documents without `_id`, which go round the lanes.
     turn: usize,
+    /// Conversions by index and schema, of schemas that were looked at.
+    schemas: HashMap<(String, Vec<u8>), Option<Arc<Shape>>>,
     /// Ends the lanes when the sink is dropped.
     _tasks: JoinSet<()>,
 }
@@ -50,6 +59,10 @@ enum Pause {
     Breath,
     /// A topic without route.
     Topic(Arc<Topic>),
+    /// A topic with another schema.
+    Schema(Arc<Topic>, Vec<u8>),
+    /// A tombstone whose version must be looked up.
+    Unversioned(Lookup),
     /// A record that makes no document.
     Bad(Place, &'static str, BadRecord),
 }
@@ -59,12 +72,24 @@ struct BadRecord {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
     headers: Vec<u8>,
+    kept: Vec<u8>,
+}
+
+/// A delete without a version.
+struct Lookup {
+    place: Place,
+    id: String,
+    routing: Option<String>,
+    hash: u64,
+    kept: Option<Vec<u8>>,
 }
 
 /// Records encoded under one hold of the lanes' locks: some 0.2 ms with documents of 1 KB.
 const BREATH: usize = 256;
 /// As well, bytes.
 const BREATH_BYTES: usize = 256 << 10;
+/// Schemas that are remembered; topics have one or two at a time.
+const SCHEMAS: usize = 1000;
 /// Bytes of an emptied batch that are kept for the next.
 const KEEP: usize = 4 << 20;
 
@@ -75,7 +100,24 @@ impl IndexSink {
     /// # Errors
     /// [`ErrorKind::Config`] or [`ErrorKind::Tls`] that names the option.
     pub fn new(config: &IndexConfig) -> Result<Self, Error> {
-        let delivery = Arc::new(Delivery::new(config)?);
+        Self::start(config, None, String::new())
+    }
+
+    /// As [`new`](Self::new), with a sink that takes the records for dead letter topics, and the pipeline's name, which
+    /// stands in their headers.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_dead_letters(
+        config: &IndexConfig,
+        topics: Box<dyn Sink>,
+        pipeline: &str,
+    ) -> Result<Self, Error> {
+        Self::start(config, Some(topics), pipeline.to_owned())
+    }
+
+    fn start(config: &IndexConfig, topics: Option<Box<dyn Sink>>, pipeline: String) -> Result<Self, Error> {
+        let delivery = Arc::new(Delivery::new(config, topics, pipeline)?);
         let lanes: Vec<Arc<Lane>> = (0..config.bulk.max_in_flight).map(|_| Arc::default()).collect();
         let mut tasks = JoinSet::new();
         for lane in &lanes {
@@ -87,8 +129,15 @@ impl IndexSink {
             encoder: Encoder::new(config),
             written: 0,
             turn: 0,
+            schemas: HashMap::new(),
             _tasks: tasks,
         })
+    }
+
+    /// For whoever waits for documents to be searchable.
+    #[must_use]
+    pub fn refresher(&self) -> Refresher {
+        Refresher::new(&self.delivery)
     }
 
     async fn take(&mut self, mut batch: Batch) -> Result<Option<Batch>, Error> {
@@ -96,6 +145,9 @@ impl IndexSink {
         self.written = self.written.saturating_add(1);
         // One more than there are records, so that the batch stays open until all are counted.
         self.delivery.ledger.open(count(batch.len()).saturating_add(1));
+        if let Some(last) = batch.records().last() {
+            self.delivery.ladder.began(self.written, Sample::of(&last));
+        }
         let mut left_out = 1_u64;
         {
             let mut records = batch.records().peekable();
@@ -107,7 +159,13 @@ impl IndexSink {
                     Pause::Breath => {}
                     Pause::Topic(topic) => {
                         let route = self.encoder.routes.add(&topic)?;
-                        self.delivery.create_index(&route).await?;
+                        self.delivery.prepare(&route).await?;
+                    }
+                    Pause::Schema(topic, schema) => self.learn(&topic, &schema).await?,
+                    Pause::Unversioned(lookup) => {
+                        if !self.delete_found(lookup).await? {
+                            left_out = left_out.saturating_add(1);
+                        }
                     }
                     Pause::Bad(place, reason, record) => {
                         self.bad_record(&place, reason, &record).await?;
@@ -116,7 +174,7 @@ impl IndexSink {
                 }
             }
         }
-        self.delivery.ledger.settle(&[(self.written, left_out)]);
+        self.delivery.settle_records(&[(self.written, left_out)]);
         batch.reset(KEEP);
         Ok(Some(batch))
     }
@@ -141,6 +199,18 @@ impl IndexSink {
             };
             match self.encoder.encode(record) {
                 Encoded::NewTopic => break Pause::Topic(Arc::clone(&record.head.topic)),
+                Encoded::NewSchema(schema) => break Pause::Schema(Arc::clone(&record.head.topic), schema),
+                Encoded::Unversioned(entry) => {
+                    let lookup = Lookup {
+                        place: entry.place,
+                        id: entry.id.unwrap_or_default().to_owned(),
+                        routing: entry.routing.map(str::to_owned),
+                        hash: entry.hash,
+                        kept: entry.kept.map(<[u8]>::to_vec),
+                    };
+                    records.next();
+                    break Pause::Unversioned(lookup);
+                }
                 Encoded::Skip(why) => {
                     self.delivery.telemetry.skip(why);
                     *left_out = left_out.saturating_add(1);
@@ -174,6 +244,87 @@ impl IndexSink {
         pause
     }
 
+    /// Takes note of a schema: the index gets its new fields before the first document that has them.
+    async fn learn(&mut self, topic: &Arc<Topic>, schema: &[u8]) -> Result<(), Error> {
+        let Some(route) = self.encoder.routes.find(topic).map(|e| Arc::clone(&e.route)) else {
+            return Ok(());
+        };
+        let key = (route.index.clone(), schema.to_vec());
+        let shape = match self.schemas.get(&key) {
+            Some(shape) => shape.clone(),
+            None => {
+                let shape = self.delivery.learn(&route, schema).await?;
+                if self.schemas.len() >= SCHEMAS {
+                    self.schemas.clear();
+                }
+                self.schemas.insert(key, shape.clone());
+                shape
+            }
+        };
+        if let Some(entry) = self.encoder.routes.find(topic) {
+            entry.shape = shape;
+        }
+        Ok(())
+    }
+
+    /// Deletes a document at the version it has; false when it is not there.
+    ///
+    /// A tombstone tells no version. Where no earlier record of its partition told one either, its document's own version is
+    /// right: what the tombstone ends is not newer. If a later record of the partition wrote the document in an earlier run,
+    /// that record comes again behind the tombstone and, having the same version, writes it again.
+    async fn delete_found(&mut self, lookup: Lookup) -> Result<bool, Error> {
+        let Lookup {
+            place,
+            id,
+            routing,
+            hash,
+            kept,
+        } = lookup;
+        // What is under way for the document comes first.
+        self.settle_all().await?;
+        let version = self
+            .delivery
+            .current_version(&place.route, &id, routing.as_deref())
+            .await?;
+        let Some(version) = version else {
+            self.delivery.telemetry.skip(Skipped::Tombstone);
+            return Ok(false);
+        };
+        let entry = Entry {
+            place,
+            id: Some(&id),
+            routing: routing.as_deref(),
+            hash,
+            version: Some(version),
+            op: Op::Delete,
+            document: None,
+            kept: kept.as_deref(),
+        };
+        let i = lane_of(Some(hash), &mut self.turn, self.lanes.len());
+        if let Some(lane) = self.lanes.get(i) {
+            let taken = {
+                let mut waiting = lane.waiting();
+                let taken = waiting.push(
+                    self.written,
+                    entry,
+                    self.delivery.max_bytes(),
+                    self.delivery.bulk.max_docs,
+                );
+                waiting.touch(Instant::now());
+                taken
+            };
+            self.delivery.take_memory(taken);
+            lane.wake();
+        }
+        Ok(true)
+    }
+
+    /// Returns once every batch before this one is settled.
+    async fn settle_all(&mut self) -> Result<(), Error> {
+        let before = self.written.saturating_sub(1);
+        self.wait_for(before).await
+    }
+
     async fn bad_record(&self, place: &Place, reason: &str, record: &BadRecord) -> Result<(), Error> {
         let letter = Letter {
             headers: Some(record.headers.as_slice())
@@ -181,24 +332,27 @@ impl IndexSink {
                 .map(Content::new),
             key: record.key.as_deref().map(Content::new),
             value: record.value.as_deref().map(Content::new),
+            record: Some(record.kept.as_slice()),
             ..Letter::new(place, reason)
         };
-        let mut lines = Vec::new();
-        self.delivery.bad_document(place, reason, &letter, &mut lines)?;
-        self.delivery.keep(lines).await
+        self.delivery.invalid(place, reason, &letter).await
     }
 
     async fn finish(&mut self) -> Result<(), Error> {
+        let written = self.written;
+        self.wait_for(written).await
+    }
+
+    async fn wait_for(&mut self, batch: u64) -> Result<(), Error> {
         self.delivery.set_flushing(true);
         for lane in &self.lanes {
             lane.wake();
         }
-        let written = self.written;
         let reached = self
             .delivery
             .ledger
             .durable()
-            .wait_for(|&n| n >= written)
+            .wait_for(|&n| n >= batch)
             .await
             .is_ok();
         self.delivery.set_flushing(false);
@@ -237,10 +391,13 @@ impl BadRecord {
     fn new(record: &Record<'_>) -> Self {
         let mut headers = Vec::new();
         dead_letter::headers(record.headers(), &mut headers);
+        let mut kept = Vec::new();
+        original::keep(record, &mut kept);
         Self {
             key: record.key.map(<[u8]>::to_vec),
             value: record.value.map(<[u8]>::to_vec),
             headers,
+            kept,
         }
     }
 }

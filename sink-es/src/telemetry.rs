@@ -19,6 +19,12 @@ pub const BYTES: &str = "pgcdc_index_bytes_total";
 /// Bytes of encoded documents waiting or on their way.
 pub const BUFFERED: &str = "pgcdc_index_buffered_bytes";
 
+/// Bulk requests that may be on their way at once: fewer than configured after refusals.
+pub const LIMIT: &str = "pgcdc_index_request_limit";
+
+/// Seconds from one stage to the next, by `step`, of one record of each batch.
+pub const LATENCY_SECONDS: &str = "pgcdc_index_latency_seconds";
+
 /// Handles, looked up once.
 #[derive(Clone)]
 pub(crate) struct Telemetry {
@@ -36,6 +42,7 @@ pub(crate) struct Telemetry {
     pub(crate) seconds: Histogram,
     pub(crate) bytes: Counter,
     pub(crate) buffered: Gauge,
+    pub(crate) limit: Gauge,
 }
 
 impl std::fmt::Debug for Telemetry {
@@ -89,6 +96,7 @@ impl Telemetry {
             seconds: metrics::histogram!(REQUEST_SECONDS),
             bytes: metrics::counter!(BYTES),
             buffered: metrics::gauge!(BUFFERED),
+            limit: metrics::gauge!(LIMIT),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Where a document's version comes from.
 
-use cdc_core::{Lsn, RecordHead};
+use cdc_core::{Lsn, Record, RecordHead};
 
 use crate::config::Versions;
+use crate::envelope::EnvelopeReader;
 use crate::json;
 
 /// Why a record has no version.
@@ -12,6 +13,8 @@ pub(crate) enum NoVersion {
     NoPosition,
     /// The record was not consumed from Kafka.
     NoOffset,
+    /// The header is not there, or holds no whole number that a version can be.
+    NoHeader,
 }
 
 impl NoVersion {
@@ -24,6 +27,7 @@ impl NoVersion {
             Self::NoOffset => {
                 "the record was not consumed from Kafka: set index.versions to external_from_wal or none"
             }
+            Self::NoHeader => "the header of index.versions.header is missing, or holds no whole number",
         }
     }
 }
@@ -38,8 +42,18 @@ pub(crate) fn kafka_offset(head: &RecordHead) -> Option<u64> {
 ///
 /// # Errors
 /// When the configured kind cannot be had.
-pub(crate) fn of(kind: Versions, head: &RecordHead, source: Option<&[u8]>) -> Result<Option<u64>, NoVersion> {
+pub(crate) fn of(
+    kind: &Versions,
+    record: &Record<'_>,
+    source: Option<&[u8]>,
+) -> Result<Option<u64>, NoVersion> {
+    let head = record.head;
     match kind {
+        Versions::Header(name) => {
+            let mut named = record.headers().filter(|(n, _)| *n == name.as_bytes());
+            let value = named.next().and_then(|(_, value)| header(value?));
+            value.map(Some).ok_or(NoVersion::NoHeader)
+        }
         Versions::None => Ok(None),
         Versions::KafkaOffset => kafka_offset(head).map(Some).ok_or(NoVersion::NoOffset),
         Versions::ExternalFromWal => {
@@ -51,6 +65,13 @@ pub(crate) fn of(kind: Versions, head: &RecordHead, source: Option<&[u8]>) -> Re
             Ok(Some(from_lsn(lsn)))
         }
     }
+}
+
+/// The position that a consumed record's envelope tells, for a version after the envelope is gone.
+#[must_use]
+pub fn position_of(record: &Record<'_>) -> Option<Lsn> {
+    let mut reader = EnvelopeReader::new(true);
+    source_lsn(reader.read(record.value).ok()?.source?)
 }
 
 /// Versions are signed 64-bit numbers for the servers. Log records begin at multiples of 8, so nothing is lost.
@@ -82,6 +103,13 @@ fn first_of_sequence(raw: &[u8]) -> Option<u64> {
     number(rest.get(..end)?)
 }
 
+/// A header's number, as text or as a JSON string, with or without a schema beside it.
+fn header(value: &[u8]) -> Option<u64> {
+    let value = crate::key::payload(value).ok()?;
+    let value = json::string_contents(value).unwrap_or(value);
+    number(value).filter(|&n| i64::try_from(n).is_ok())
+}
+
 fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
@@ -90,7 +118,7 @@ fn number(text: &[u8]) -> Option<u64> {
 mod tests {
     use std::sync::Arc;
 
-    use cdc_core::{Position, Topic};
+    use cdc_core::{Batch, Position, Topic};
 
     use super::*;
 
@@ -110,7 +138,9 @@ mod tests {
     #[test]
     fn the_position_comes_from_the_first_place_that_has_one() {
         let v = |head: &RecordHead, source: Option<&str>| {
-            of(Versions::ExternalFromWal, head, source.map(str::as_bytes))
+            let batch = record(head, None);
+            let record = batch.records().next().unwrap();
+            of(&Versions::ExternalFromWal, &record, source.map(str::as_bytes))
         };
         let sequence = r#"{"lsn":80,"sequence":"[\"160\",\"80\"]","snapshot":"false"}"#;
         assert_eq!(v(&head(800, 1, 1, None), Some(sequence)), Ok(Some(100)));
@@ -129,9 +159,45 @@ mod tests {
 
     #[test]
     fn offsets_are_versions_only_for_consumed_records() {
-        let v = |head: &RecordHead| of(Versions::KafkaOffset, head, None);
-        assert_eq!(v(&head(8, 0, 0, Some(3))), Ok(Some(0)));
-        assert_eq!(v(&head(8, 5, 1, None)), Err(NoVersion::NoOffset));
-        assert_eq!(of(Versions::None, &head(8, 0, 0, None), None), Ok(None));
+        let v = |kind: &Versions, head: &RecordHead| {
+            of(kind, &record(head, None).records().next().unwrap(), None)
+        };
+        assert_eq!(v(&Versions::KafkaOffset, &head(8, 0, 0, Some(3))), Ok(Some(0)));
+        assert_eq!(
+            v(&Versions::KafkaOffset, &head(8, 5, 1, None)),
+            Err(NoVersion::NoOffset)
+        );
+        assert_eq!(v(&Versions::None, &head(8, 0, 0, None)), Ok(None));
+    }
+
+    #[test]
+    fn headers_are_versions_when_they_are_numbers() {
+        let kind = Versions::Header("v".into());
+        for (value, want) in [
+            (Some("17"), Ok(Some(17))),
+            (Some("\"17\""), Ok(Some(17))),
+            (Some(r#"{"schema":{"type":"int64"},"payload":5}"#), Ok(Some(5))),
+            (Some("9223372036854775807"), Ok(Some(i64::MAX.unsigned_abs()))),
+            (Some("9223372036854775808"), Err(NoVersion::NoHeader)),
+            (Some("x"), Err(NoVersion::NoHeader)),
+            (Some("-1"), Err(NoVersion::NoHeader)),
+            (None, Err(NoVersion::NoHeader)),
+        ] {
+            let batch = record(&head(8, 0, 0, None), value);
+            assert_eq!(
+                of(&kind, &batch.records().next().unwrap(), None),
+                want,
+                "{value:?}"
+            );
+        }
+    }
+
+    fn record(head: &RecordHead, header: Option<&str>) -> Batch {
+        let mut batch = Batch::default();
+        if let Some(value) = header {
+            batch.header(b"v", Some(value.as_bytes()));
+        }
+        batch.finish(head.clone());
+        batch
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod import;
+pub mod index;
 pub mod offsets;
 pub mod run;
 pub mod schema;

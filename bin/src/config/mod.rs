@@ -6,6 +6,7 @@
 
 mod check;
 mod connect;
+mod converters;
 pub mod load;
 mod locate;
 mod output;
@@ -16,10 +17,14 @@ mod snapshot;
 mod source;
 mod validate;
 
-use cdc_core::envelope::Format;
+use std::collections::BTreeMap;
+
+use cdc_core::envelope::{Format, OnRecordError};
+use cdc_core::transform::{PredicateConfig, StepConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::converters::{ConverterConfig, ConvertersConfig};
 pub use self::load::LoadError;
 pub use self::output::{
     FileOffsets, FileOutput, HttpConfig, LogConfig, LogFormat, OffsetsConfig, OutputConfig, PostgresOffsets,
@@ -69,6 +74,18 @@ pub struct Config {
     /// What a consumer may rely on after a crash.
     #[serde(default)]
     pub delivery: Delivery,
+    /// Changes to each record between the source and what receives it, in order.
+    #[serde(default)]
+    pub transforms: Vec<StepConfig>,
+    /// Conditions that `transforms` name.
+    #[serde(default)]
+    pub predicates: BTreeMap<String, PredicateConfig>,
+    /// Other forms of keys, values and headers than the JSON that `format` describes.
+    #[serde(default)]
+    pub converters: ConvertersConfig,
+    /// What happens with a record on which a transform or converter fails.
+    #[serde(default)]
+    pub on_record_error: OnRecordError,
 }
 
 /// Delivery guarantee.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cdc_core::envelope::{Encoder, Format, TopicNaming};
+use cdc_core::envelope::{Encoder, Format, Reshape, TopicNaming};
 use cdc_core::filter::Capture;
 use cdc_core::wire::ConnectOptions;
 
@@ -20,6 +20,8 @@ pub struct Validated {
     pub source: Option<Source>,
     /// Form of the records. With a source its topic prefix is not empty.
     pub format: Format,
+    /// Transforms and converters.
+    pub reshape: Reshape,
     /// What is captured.
     pub capture: Capture,
     /// What the index stage reads from Kafka, if it does.
@@ -90,6 +92,12 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
+        problems.extend(
+            config
+                .index
+                .as_ref()
+                .and_then(|i| check_index(i, stages, &config.format)),
+        );
         let (source, capture) = match config.source {
             Some(section) => {
                 let capture = check::source(&section, &mut problems);
@@ -105,28 +113,66 @@ impl Validated {
             None => (None, Capture::new(&cdc_core::filter::Filters::default()).ok()),
         };
         let format = config.format;
+        let reshape = super::converters::reshape(
+            config.transforms,
+            config.predicates,
+            &config.converters,
+            config.on_record_error,
+            &format,
+        );
+        let reshape = keep(reshape, &mut problems);
         if let (Some(source), Some(capture)) = (&source, &capture) {
             problems.extend(check_format(&format, capture, source.connect.database()));
         }
         let consume = keep(consume(config.consume, stages, &format), &mut problems);
-        match (stages, offsets, capture, consume) {
-            (Some(stages), Some(offsets), Some(capture), Some(consume)) if problems.is_empty() => Ok(Self {
-                name: config.name,
-                stages,
-                source,
-                format,
-                capture,
-                consume,
-                kafka: config.kafka,
-                index: config.index,
-                output: config.output,
-                offsets,
-                http: config.http,
-                log: config.log,
-            }),
+        match (stages, offsets, capture, consume, reshape) {
+            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    name: config.name,
+                    stages,
+                    source,
+                    format,
+                    reshape,
+                    capture,
+                    consume,
+                    kafka: config.kafka,
+                    index: config.index,
+                    output: config.output,
+                    offsets,
+                    http: config.http,
+                    log: config.log,
+                })
+            }
             _ => Err(problems),
         }
     }
+}
+
+/// What the index needs of other sections.
+fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Format) -> Option<Problem> {
+    let consumes = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
+    if index.dead_letter_topic().is_some() && !consumes {
+        return Some(Problem::new(
+            "index.on_bad_document",
+            "a dead letter topic needs the `kafka` section: add it, or use `dead_letter: FILE`",
+        ));
+    }
+    let offsets = index.versions == sink_es::Versions::KafkaOffset;
+    if offsets && !consumes {
+        return Some(Problem::new(
+            "index.versions",
+            "kafka_offset needs records from Kafka: use external_from_wal",
+        ));
+    }
+    if index.uses_schemas() && stages == Some(Stages::SourceToIndex) && !format.value_schemas {
+        return Some(Problem::new(
+            "index.mapping",
+            "mappings and conversions are made from schemas: set `format.value_schemas: true`",
+        ));
+    }
+    None
 }
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {

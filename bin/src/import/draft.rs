@@ -152,7 +152,20 @@ impl Draft {
 }
 
 /// Order of the sections in the file.
-const ORDER: &[&str] = &["name", "source", "format", "kafka", "offsets", "log"];
+const ORDER: &[&str] = &[
+    "name",
+    "source",
+    "format",
+    "transforms",
+    "predicates",
+    "converters",
+    "on_record_error",
+    "kafka",
+    "consume",
+    "index",
+    "offsets",
+    "log",
+];
 
 fn empty() -> Value {
     Value::Object(Map::new())

@@ -44,6 +44,11 @@ impl Properties {
         self.iter().find(|(k, _)| *k == name).map(|(_, v)| v)
     }
 
+    /// Whether a property is given with an empty value.
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(k, v)| k == name && v.trim().is_empty())
+    }
+
     /// All properties that are not empty.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs

@@ -7,6 +7,7 @@ mod input;
 mod parse;
 mod properties;
 mod table;
+mod transforms;
 mod yaml;
 
 use std::collections::HashMap;
@@ -14,11 +15,11 @@ use std::fmt;
 
 use serde::Deserialize;
 
-pub use self::docs::markdown;
+pub use self::docs::{markdown, sink_markdown};
 use self::draft::Draft;
 pub use self::input::Form;
 use self::input::Properties;
-use self::table::{Given, Outcome};
+use self::table::{Given, Kind, Outcome};
 use crate::config::{Config, Problem, Validated, nearest};
 
 /// Something the user should know about a property that was accepted.
@@ -86,6 +87,7 @@ fn scalar(text: &str) -> serde_json::Value {
 /// A connector's file, converted.
 #[derive(Debug)]
 pub struct Imported {
+    kind: Kind,
     draft: Draft,
     given: Vec<String>,
 }
@@ -113,6 +115,7 @@ impl Imported {
                 .map(|(property, text)| Note { property, text })
                 .collect(),
         })?;
+        let kind = Kind::of(all.get("connector.class"));
         let mut draft = Draft::default();
         let mut faults = Vec::new();
         for (name, value) in all.iter() {
@@ -123,7 +126,7 @@ impl Imported {
             let outcome = if yaml::is_reference(value) {
                 Err(format!("`{value}` names no variable of the environment"))
             } else {
-                apply(&mut draft, &all, name, value)
+                apply(kind, &mut draft, &all, name, value)
             };
             if let Err(text) = outcome {
                 faults.push(Note {
@@ -132,7 +135,11 @@ impl Imported {
                 });
             }
         }
-        for name in REQUIRED {
+        let required = match kind {
+            Kind::Source => REQUIRED,
+            Kind::Sink => &["connection.url"],
+        };
+        for name in required {
             let old = *name == "topic.prefix" && all.get("database.server.name").is_some();
             if all.get(name).is_none() && !old {
                 faults.push(Note {
@@ -144,7 +151,10 @@ impl Imported {
         if !faults.is_empty() {
             return Err(ImportError { faults });
         }
-        complete(&mut draft, &all, env);
+        match kind {
+            Kind::Source => complete(&mut draft, &all, env),
+            Kind::Sink => complete_sink(&mut draft, &all, env)?,
+        }
         // Ours come last: they set any path of the model.
         for (name, value) in all.iter() {
             if let Some(path) = name.strip_prefix(OWN) {
@@ -152,7 +162,7 @@ impl Imported {
             }
         }
         let given = all.iter().map(|(name, _)| name.to_owned()).collect();
-        Ok(Self { draft, given })
+        Ok(Self { kind, draft, given })
     }
 
     /// What the user should know.
@@ -209,11 +219,13 @@ impl Imported {
     /// The property that set the path of a fault, or a part of it.
     fn blame(&self, problem: Problem) -> Note {
         let related = |name: &&String| {
-            let (row, _) = table::find(name)?;
-            let Outcome::Honoured(take) = &row.outcome else {
-                return None;
+            let (row, _) = table::find(self.kind, name)?;
+            let path = match &row.outcome {
+                Outcome::Honoured(take) => take.path(),
+                _ if !row.joined.is_empty() => row.joined,
+                _ => return None,
             };
-            let (path, fault) = (take.path(), problem.path.as_str());
+            let fault = problem.path.as_str();
             let nested = path.starts_with(fault) || fault.starts_with(path) && path.contains('.');
             nested.then(|| (path.len().min(fault.len()), row.literal_len()))
         };
@@ -238,9 +250,9 @@ const REQUIRED: &[&str] = &[
     "database.dbname",
 ];
 
-fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result<(), String> {
-    let Some((row, captures)) = table::find(name) else {
-        let known = table::rows().map(|r| r.name);
+fn apply(kind: Kind, draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result<(), String> {
+    let Some((row, captures)) = table::find(kind, name) else {
+        let known = table::rows(kind).map(|r| r.name);
         let hint = nearest(name, known).map_or_else(String::new, |n| format!("; did you mean {n}?"));
         return Err(format!("unknown property: remove it{hint}"));
     };
@@ -254,6 +266,7 @@ fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result
                 all,
             },
         ),
+        Outcome::NoMeaning(_) if !row.joined.is_empty() => Ok(()),
         Outcome::NoMeaning(reason) => {
             draft.note(name, format!("has no effect: {reason}"));
             Ok(())
@@ -265,7 +278,69 @@ fn apply(draft: &mut Draft, all: &Properties, name: &str, value: &str) -> Result
 
 /// Adds what Debezium and Connect take for granted and we do not.
 fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) {
-    for row in table::rows().filter(|r| r.writes_default) {
+    write_defaults(Kind::Source, draft, all);
+    if draft.get("name").is_none() {
+        let prefix = draft.get("format.topic_prefix").cloned().unwrap_or_default();
+        draft.set("name", prefix);
+    }
+    name_brokers(draft, env);
+    // A known loss of Debezium's: consumers of its topics see what they have seen.
+    draft.set("format.values.null_names_in_stream", true);
+    // Connect leaves to the broker what is not given.
+    for path in ["kafka.topics.partitions", "kafka.topics.replication_factor"] {
+        if draft.get(path).is_none() {
+            draft.set(path, -1);
+        }
+    }
+    draft.finish();
+}
+
+/// Adds what a sink connector takes for granted.
+fn complete_sink(
+    draft: &mut Draft,
+    all: &Properties,
+    env: &HashMap<String, String>,
+) -> Result<(), ImportError> {
+    write_defaults(Kind::Sink, draft, all);
+    if draft.get("name").is_none() {
+        return Err(ImportError::one(
+            "name",
+            "is required: the consumer group is named after it",
+        ));
+    }
+    if draft.get("consume.topics").is_none() && draft.get("consume.topics_regex").is_none() {
+        return Err(ImportError::one(
+            "topics",
+            "is required: name the topics, or topics.regex",
+        ));
+    }
+    let given = |name: &str| all.get(name).map(str::to_owned);
+    table::sink::complete(draft, given, |name| all.is_empty(name))
+        .map_err(|(p, text)| ImportError::one(&p, text))?;
+    if draft.get("consume.group_id").is_none() {
+        // Connect's own name for the group: the index goes on where the connector has stopped.
+        let name = draft
+            .get("name")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        draft.set("consume.group_id", format!("connect-{name}"));
+    }
+    name_brokers(draft, env);
+    draft.finish();
+    Ok(())
+}
+
+fn name_brokers(draft: &mut Draft, env: &HashMap<String, String>) {
+    if draft.get("kafka.bootstrap_servers").is_none() {
+        let servers = env.get("KAFKA_BOOTSTRAP_SERVERS").cloned();
+        let reference = "${KAFKA_BOOTSTRAP_SERVERS:?set it to host:port of the brokers}".to_owned();
+        draft.set("kafka.bootstrap_servers", servers.unwrap_or(reference));
+    }
+}
+
+/// Writes the defaults that differ from ours.
+fn write_defaults(kind: Kind, draft: &mut Draft, all: &Properties) {
+    for row in table::rows(kind).filter(|r| r.writes_default) {
         let Outcome::Honoured(take) = &row.outcome else {
             continue;
         };
@@ -280,22 +355,4 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
             debug_assert!(applied.is_ok(), "{}: {applied:?}", row.name);
         }
     }
-    if draft.get("name").is_none() {
-        let prefix = draft.get("format.topic_prefix").cloned().unwrap_or_default();
-        draft.set("name", prefix);
-    }
-    if draft.get("kafka.bootstrap_servers").is_none() {
-        let servers = env.get("KAFKA_BOOTSTRAP_SERVERS").cloned();
-        let reference = "${KAFKA_BOOTSTRAP_SERVERS:?set it to host:port of the brokers}".to_owned();
-        draft.set("kafka.bootstrap_servers", servers.unwrap_or(reference));
-    }
-    // A known loss of Debezium's: consumers of its topics see what they have seen.
-    draft.set("format.values.null_names_in_stream", true);
-    // Connect leaves to the broker what is not given.
-    for path in ["kafka.topics.partitions", "kafka.topics.replication_factor"] {
-        if draft.get(path).is_none() {
-            draft.set(path, -1);
-        }
-    }
-    draft.finish();
 }

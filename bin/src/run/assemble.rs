@@ -18,13 +18,14 @@ use cdc_snapshot::{CopySnapshotter, SnapshotOptions};
 use secrecy::ExposeSecret;
 use sink_es::{IndexConfig, IndexSink};
 
+use super::fence::Fence;
 use crate::config::{self, OffsetsConfig, OutputConfig, PublicationAutocreate, Source, Validated};
 
 /// The pipeline that reads from PostgreSQL; none if the configuration has only the index stage.
 ///
 /// # Errors
 /// What the configuration's own checks cannot see: the connection string, patterns.
-pub fn pipeline(config: &Validated) -> Result<Option<Pipeline>, Error> {
+pub fn pipeline(config: &Validated, fence: &Fence) -> Result<Option<Pipeline>, Error> {
     let Some(source) = &config.source else {
         return Ok(None);
     };
@@ -42,6 +43,7 @@ pub fn pipeline(config: &Validated) -> Result<Option<Pipeline>, Error> {
     let retry = &source.config.retry;
     let pipeline = Pipeline::builder(source_options(source, connect.clone()))
         .format(config.format.clone())
+        .reshape(config.reshape.clone())
         .capture(config.capture.clone())
         .snapshotter(Arc::new(reader))
         .retry(RetryOptions {
@@ -50,7 +52,7 @@ pub fn pipeline(config: &Validated) -> Result<Option<Pipeline>, Error> {
             limit: retry.attempts,
         })
         .offsets(offsets(config, &connect, &key)?)
-        .sink(sink(config)?)
+        .sink(sink(config, fence)?)
         .build()?;
     Ok(Some(pipeline))
 }
@@ -99,13 +101,13 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
     }
 }
 
-fn sink(config: &Validated) -> Result<SinkFactory, Error> {
+fn sink(config: &Validated, fence: &Fence) -> Result<SinkFactory, Error> {
     if let Some(kafka) = &config.kafka {
         let bytes = config.source.as_ref().map(|s| s.config.memory.0.as_u64());
         return Ok(to_kafka(kafka.clone(), bytes));
     }
     if let Some(index) = &config.index {
-        return Ok(to_index(index.clone()));
+        return Ok(to_index(index.clone(), config.name.clone(), fence.clone()));
     }
     match &config.output {
         Some(OutputConfig::Stdout) => Ok(to_stdout(LineForm::Record)),
@@ -126,11 +128,33 @@ fn to_kafka(kafka: KafkaConfig, buffer_bytes: Option<u64>) -> SinkFactory {
     })
 }
 
-fn to_index(index: IndexConfig) -> SinkFactory {
+fn to_index(index: IndexConfig, name: String, fence: Fence) -> SinkFactory {
     Box::new(move || {
-        let index = index.clone();
-        Box::pin(async move { Ok(Box::new(IndexSink::new(&index)?) as Box<dyn Sink>) })
+        let (index, name, fence) = (index.clone(), name.clone(), fence.clone());
+        Box::pin(async move {
+            let sink = index_sink(&index, None, &name).await?;
+            fence.at_work(sink.refresher());
+            Ok(Box::new(sink) as Box<dyn Sink>)
+        })
     })
+}
+
+/// The index sink, with a producer for dead letters if a topic is configured for them.
+///
+/// # Errors
+/// As the sink's and the producer's.
+pub async fn index_sink(
+    index: &IndexConfig,
+    kafka: Option<&KafkaConfig>,
+    pipeline: &str,
+) -> Result<IndexSink, Error> {
+    match kafka {
+        Some(kafka) if index.dead_letter_topic().is_some() => {
+            let topics = KafkaSink::open(kafka, SinkOptions::default()).await?;
+            IndexSink::with_dead_letters(index, Box::new(topics), pipeline)
+        }
+        _ => IndexSink::new(index),
+    }
 }
 
 /// Records or values as lines on standard output.

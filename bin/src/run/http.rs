@@ -1,16 +1,17 @@
-//! `/livez`, `/readyz`, `/status` and `/metrics`. Read-only: nothing here changes a pipeline.
+//! `/livez`, `/readyz`, `/status`, `/metrics` and `/fence`. Nothing here changes a pipeline.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use cdc_core::engine::{Phase, Status};
+use cdc_core::{ErrorKind, Lsn};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -28,6 +29,8 @@ pub struct Board {
     pub source: Option<Arc<Status>>,
     /// The stage that fills the index from Kafka, if one runs.
     pub index: Option<Arc<super::relay::RelayStatus>>,
+    /// Whoever waits for documents to be searchable, if there is an index.
+    pub fence: Option<super::fence::Fence>,
     /// The exporter.
     pub metrics: PrometheusHandle,
 }
@@ -44,6 +47,7 @@ pub async fn serve(listen: SocketAddr, board: Board, stop: CancellationToken) ->
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/status", get(status))
+        .route("/fence", get(fence))
         .route("/metrics", get(metrics))
         .with_state(board);
     tokio::spawn(async move {
@@ -112,7 +116,46 @@ fn describe(board: &Board) -> Value {
         })
     });
     let index = board.index.as_deref().map(super::relay::RelayStatus::describe);
-    json!({"name": &*board.name, "version": env!("CARGO_PKG_VERSION"), "source": source, "index": index})
+    let latency = board.fence.as_ref().map(super::fence::Fence::latency);
+    json!({
+        "name": &*board.name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "source": source,
+        "index": index,
+        "latency_ms": latency,
+    })
+}
+
+/// Answers once everything up to `lsn` is searchable: 200; 504 when that takes longer than `timeout_ms` (30 s if not given).
+async fn fence(State(board): State<Board>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let given = |name: &str| {
+        let pairs = query.split('&').filter_map(|p| p.split_once('='));
+        pairs
+            .filter(|(n, _)| *n == name)
+            .map(|(_, v)| v.replace("%2F", "/").replace("%2f", "/"))
+            .next()
+    };
+    let say = |status: StatusCode, text: String| (status, format!("{text}\n")).into_response();
+    let Some(fence) = &board.fence else {
+        return say(StatusCode::NOT_FOUND, "this pipeline has no index".into());
+    };
+    let lsn = match given("lsn").map(|text| text.parse::<Lsn>()).transpose() {
+        Ok(lsn) => lsn,
+        Err(_) => return say(StatusCode::BAD_REQUEST, "lsn is not of the form 0/16B3748".into()),
+    };
+    let timeout = match given("timeout_ms").map(|text| text.parse::<u64>()).transpose() {
+        Ok(ms) => Duration::from_millis(ms.unwrap_or(30_000)),
+        Err(_) => return say(StatusCode::BAD_REQUEST, "timeout_ms is not a whole number".into()),
+    };
+    match tokio::time::timeout(timeout, fence.wait(lsn)).await {
+        Ok(Ok(())) => say(StatusCode::OK, "searchable".into()),
+        Ok(Err(error)) if error.kind() == ErrorKind::Config => {
+            say(StatusCode::BAD_REQUEST, error.to_string())
+        }
+        Ok(Err(error)) => say(StatusCode::BAD_GATEWAY, error.chain()),
+        Err(_) => say(StatusCode::GATEWAY_TIMEOUT, "not searchable in time".into()),
+    }
 }
 
 async fn metrics(State(board): State<Board>) -> String {

@@ -1,15 +1,18 @@
 //! Runs what a configuration describes: the source stage, the index stage, the HTTP endpoints, until a signal.
 
 pub mod assemble;
+pub mod fence;
 pub mod http;
 pub mod log;
 pub mod progress;
 pub mod relay;
+pub mod transformed;
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use cdc_core::Error;
+use cdc_core::envelope::Reshape;
 use cdc_core::telemetry;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,13 +31,20 @@ pub async fn run(config: Validated) -> anyhow::Result<()> {
     telemetry::describe();
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let pipeline = assemble::pipeline(&config).map_err(explain)?;
-    let relay = relay_of(&config);
+    let mut fence = fence::Fence::default();
+    let pipeline = assemble::pipeline(&config, &fence).map_err(explain)?;
+    let relay = relay_of(&config, &fence);
+    fence.source = pipeline.as_ref().map(cdc_core::engine::Pipeline::status);
+    if let (Some(relay), Some(_)) = (&relay, &config.http) {
+        let group = cdc_kafka::GroupWatch::new(&relay.kafka, &relay.topics, &relay.group);
+        fence.group = Some(group.map_err(explain)?);
+    }
     if let Some(http) = &config.http {
         let board = http::Board {
             name: Arc::from(config.name.as_str()),
             source: pipeline.as_ref().map(cdc_core::engine::Pipeline::status),
             index: relay.as_ref().map(|r| Arc::clone(&r.status)),
+            fence: config.index.is_some().then(|| fence.clone()),
             metrics,
         };
         let address = http::serve(http.listen, board, stop.child_token()).await?;
@@ -68,15 +78,23 @@ pub async fn run(config: Validated) -> anyhow::Result<()> {
 }
 
 /// The index stage, if Kafka stands between source and index.
-fn relay_of(config: &Validated) -> Option<relay::Relay> {
+fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
     let (kafka, index) = (config.kafka.clone()?, config.index.clone()?);
     let group = format!("pgcdc-{}", config.name);
     Some(relay::Relay {
+        name: config.name.clone(),
         kafka,
         topics: config.consume.clone()?,
         group,
         index,
+        // With a source, the transforms stand before Kafka.
+        reshape: if config.source.is_some() {
+            Reshape::default()
+        } else {
+            config.reshape.clone()
+        },
         status: Arc::default(),
+        fence: fence.clone(),
     })
 }
 

@@ -5,12 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cdc_core::envelope::Reshape;
 use cdc_core::seam::Sink;
 use cdc_core::{Error, ErrorKind, Remedy};
 use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
 use serde_json::{Value, json};
-use sink_es::{IndexConfig, IndexSink};
+use sink_es::IndexConfig;
 use tokio_util::sync::CancellationToken;
+
+use super::assemble::index_sink;
+use super::fence::Fence;
+use super::transformed::Transformed;
 
 /// First and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -22,6 +27,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct RelayStatus {
     running: AtomicBool,
+    ended: AtomicBool,
     records: AtomicU64,
     restarts: AtomicU64,
     last_error: Mutex<Option<String>>,
@@ -32,6 +38,12 @@ impl RelayStatus {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed)
+    }
+
+    /// Whether the stage has ended for good.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The figures as JSON.
@@ -49,6 +61,8 @@ impl RelayStatus {
 /// What the stage is made of.
 #[derive(Clone, Debug)]
 pub struct Relay {
+    /// Name of the pipeline.
+    pub name: String,
     /// Brokers.
     pub kafka: KafkaConfig,
     /// Topics and group.
@@ -57,8 +71,12 @@ pub struct Relay {
     pub group: String,
     /// Index.
     pub index: IndexConfig,
+    /// Transforms between Kafka and the index.
+    pub reshape: Reshape,
     /// Live figures.
     pub status: Arc<RelayStatus>,
+    /// Whoever waits for documents to be searchable.
+    pub fence: Fence,
 }
 
 impl Relay {
@@ -67,6 +85,12 @@ impl Relay {
     /// # Errors
     /// A failure that waiting does not mend.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
+        let result = self.keep_running(stop).await;
+        self.status.ended.store(true, Ordering::Relaxed);
+        result
+    }
+
+    async fn keep_running(&self, stop: CancellationToken) -> Result<(), Error> {
         let mut wait = WAIT.0;
         loop {
             let before = self.status.records.load(Ordering::Relaxed);
@@ -96,7 +120,9 @@ impl Relay {
     /// One life: read, index, commit what is settled.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
         let mut source = KafkaSource::open(&self.kafka, &self.topics, &self.group).await?;
-        let mut sink = IndexSink::new(&self.index)?;
+        let mut sink = index_sink(&self.index, Some(&self.kafka), &self.name).await?;
+        self.fence.at_work(sink.refresher());
+        let mut transformed = Transformed::new(&self.reshape, &self.index)?;
         let mut durable = sink.durable();
         let mut open: VecDeque<(u64, u64)> = VecDeque::new();
         let mut sent = 0u64;
@@ -117,10 +143,14 @@ impl Relay {
                     let records = consumed.batch.len() as u64;
                     sent += 1;
                     open.push_back((sent, consumed.number));
+                    let batch = match &mut transformed {
+                        Some(transforms) => transforms.apply(consumed.batch)?,
+                        None => consumed.batch,
+                    };
                     // An index that takes nothing must not hold up a stop: what is not committed is read again.
                     let back = tokio::select! {
                         biased;
-                        back = sink.write(consumed.batch) => back,
+                        back = sink.write(batch) => back,
                         () = stop.cancelled() => break,
                     };
                     if let Some(batch) = back.map_err(|e| sink.failure().unwrap_or(e))? {

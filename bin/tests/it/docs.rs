@@ -29,6 +29,11 @@ fn the_list_of_properties_is_current() {
 }
 
 #[test]
+fn the_list_of_sink_properties_is_current() {
+    current("docs/sink-properties.md", &pgcdc::import::sink_markdown());
+}
+
+#[test]
 fn the_example_is_valid() {
     let guide = include_str!("../../../docs/configuration.md");
     let example = guide

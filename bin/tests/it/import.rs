@@ -118,8 +118,8 @@ fn what_is_refused_says_why() {
         ),
         ("converters=a", "converters: there is no Java class to load"),
         (
-            "transforms=unwrap\ntransforms.unwrap.type=x",
-            "transforms: transforms are not supported yet: remove it",
+            "transforms=unwrap\ntransforms.unwrap.type=com.example.Own",
+            "transforms: transforms.unwrap.type: there is no Java class to load, and com.example.Own has no counterpart here",
         ),
         ("plugin.name=decoderbufs", "plugin.name: only pgoutput is read"),
         (

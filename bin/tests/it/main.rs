@@ -9,3 +9,4 @@ mod config;
 mod docs;
 mod errors;
 mod import;
+mod import_sink;

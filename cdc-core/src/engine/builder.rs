@@ -17,7 +17,7 @@ use super::status::{Phase, Status};
 use super::stream::StreamLoop;
 use super::tracker::AckTracker;
 use super::translate::Translator;
-use crate::envelope::{Encoder, Format};
+use crate::envelope::{Encoder, Format, Reshape};
 use crate::filter::{Capture, Filters};
 use crate::offset::MemoryStore;
 use crate::pgoutput::{Assembler, SpoolOptions};
@@ -60,6 +60,7 @@ impl Default for RetryOptions {
 pub struct PipelineBuilder {
     source: SourceOptions,
     format: Format,
+    reshape: Reshape,
     capture: Option<Capture>,
     sink: Option<SinkFactory>,
     offsets: Option<OffsetFactory>,
@@ -81,6 +82,13 @@ impl PipelineBuilder {
     #[must_use]
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;
+        self
+    }
+
+    /// Transforms, and converters other than the format's JSON; default: neither.
+    #[must_use]
+    pub fn reshape(mut self, reshape: Reshape) -> Self {
+        self.reshape = reshape;
         self
     }
 
@@ -157,10 +165,11 @@ impl PipelineBuilder {
             None => Capture::new(&Filters::default())?,
         };
         let meters = Meters::new(&self.source.slot.name);
-        let encoder = Encoder::new(
-            Arc::new(self.format),
+        let encoder = Encoder::with_reshape(
+            &Arc::new(self.format),
             Arc::new(capture.clone()),
             self.source.connect.database(),
+            self.reshape,
         )?;
         Ok(Pipeline {
             source: Arc::new(self.source),
@@ -208,6 +217,7 @@ impl Pipeline {
                 topic_prefix: source.connect.database().to_owned(),
                 ..Format::default()
             },
+            reshape: Reshape::default(),
             capture: None,
             source,
             sink: None,

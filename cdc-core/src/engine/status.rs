@@ -41,6 +41,7 @@ pub struct Status {
     phase: AtomicU8,
     received: AtomicU64,
     confirmed: AtomicU64,
+    durable: AtomicU64,
     server: AtomicU64,
     rows: AtomicU64,
     records: AtomicU64,
@@ -84,6 +85,17 @@ impl Status {
     #[must_use]
     pub fn confirmed_lsn(&self) -> Lsn {
         Lsn(self.confirmed.load(Ordering::Relaxed))
+    }
+
+    /// Position up to which all changes are durable in the sink, or concern nothing that is captured. Ahead of
+    /// [`confirmed_lsn`](Self::confirmed_lsn), which waits for the offset store, and moves on while the stream is idle.
+    #[must_use]
+    pub fn durable_lsn(&self) -> Lsn {
+        Lsn(self.durable.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn durable_at(&self, lsn: Lsn) {
+        self.durable.fetch_max(lsn.0, Ordering::Relaxed);
     }
 
     /// The server's WAL position when it was last asked; zero before.

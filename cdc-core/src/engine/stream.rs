@@ -204,7 +204,15 @@ impl Running<'_> {
     fn settle(&mut self) -> Result<(), Error> {
         self.io.tracker.durable(*self.durable.borrow_and_update());
         self.pass_barrier();
+        let idle = self.io.tracker.is_idle()
+            && self.batch.is_empty()
+            && self.io.translator.is_between_transactions();
+        if idle {
+            let at = self.io.translator.checkpoint().resume_lsn;
+            self.io.status.durable_at(at.max(self.barrier));
+        }
         if let Some(checkpoint) = self.io.tracker.take_settled() {
+            self.io.status.durable_at(checkpoint.resume_lsn);
             self.io.offsets.submit(checkpoint);
         }
         let saved = *self.saved.borrow_and_update();

@@ -13,6 +13,7 @@ use super::key::KeyRules;
 use super::mapper::Rules;
 use super::naming::TopicNames;
 use super::plan::{self, RelationPlan};
+use super::reshape::{Reshape, Reshaper, Schemas};
 use super::service::Service;
 use super::source::SourceBlock;
 use super::transaction::Transaction;
@@ -36,6 +37,8 @@ pub struct Encoder {
     old_key: Vec<u8>,
     new_key: Vec<u8>,
     pub(super) scratch: Vec<u8>,
+    /// Transforms and converters, if records do not go as the encoder writes them.
+    reshaper: Option<Box<Reshaper>>,
 }
 
 /// What all clones of an encoder share.
@@ -99,7 +102,42 @@ impl Encoder {
             old_key: Vec::new(),
             new_key: Vec::new(),
             scratch: Vec::new(),
+            reshaper: None,
         })
+    }
+
+    /// An encoder whose records go through transforms and converters.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_reshape(
+        format: &Arc<Format>,
+        capture: Arc<Capture>,
+        database: &str,
+        reshape: Reshape,
+    ) -> Result<Self, Error> {
+        if reshape.is_direct() {
+            return Self::new(Arc::clone(format), capture, database);
+        }
+        let inner = Arc::new(Reshaper::inner_format(format));
+        let mut encoder = Self::new(inner, capture, database)?;
+        encoder.reshaper = Some(Box::new(Reshaper::new(format, reshape)));
+        Ok(encoder)
+    }
+
+    /// Writes records by `encode`, through transforms and converters if there are any.
+    pub(super) fn write_through(
+        &mut self,
+        schemas: Schemas<'_>,
+        out: &mut Batch,
+        encode: impl FnOnce(&mut Self, &mut Batch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(mut reshaper) = self.reshaper.take() else {
+            return encode(self, out);
+        };
+        let written = encode(self, &mut reshaper.scratch).and_then(|()| reshaper.drain(schemas, out));
+        self.reshaper = Some(reshaper);
+        written
     }
 
     /// Compiles the plan of a table; none if the table is not captured.
@@ -130,6 +168,23 @@ impl Encoder {
     /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a value cannot be represented and may not become null. The
     /// batch then holds no part of the failed record.
     pub fn row(
+        &mut self,
+        plan: &RelationPlan,
+        op: RowOp<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if self.reshaper.is_none() {
+            return self.row_directly(plan, op, c, out);
+        }
+        let schemas = Schemas {
+            key: plan.key_schema(),
+            value: plan.value_schema(),
+        };
+        self.write_through(schemas, out, |encoder, out| encoder.row_directly(plan, op, c, out))
+    }
+
+    fn row_directly(
         &mut self,
         plan: &RelationPlan,
         op: RowOp<'_>,

@@ -1,5 +1,7 @@
 //! The message key of a table: which columns, and how it is written.
 
+use std::sync::Arc;
+
 use super::column::{Failures, PlanColumn};
 use super::event::Image;
 use super::schemas::Wrapper;
@@ -22,7 +24,7 @@ pub(super) struct KeyPlan {
     pub(super) wrapper: Wrapper,
     /// Wrapper of the key in header values.
     pub(super) header: Wrapper,
-    pub(super) schema: Schema,
+    pub(super) schema: Arc<Schema>,
 }
 
 impl KeyPlan {

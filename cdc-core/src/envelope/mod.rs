@@ -20,6 +20,7 @@ mod key;
 mod mapper;
 mod naming;
 mod plan;
+mod reshape;
 mod schemas;
 mod service;
 mod source;
@@ -34,6 +35,7 @@ pub use format::{
 pub use header::POSITION_HEADER;
 pub use naming::{NameAdjustment, TopicNaming, TopicRegex};
 pub use plan::RelationPlan;
+pub use reshape::{OnRecordError, Reshape};
 
 #[cfg(test)]
 mod golden;

@@ -113,7 +113,7 @@ impl TopicNames {
         let replace = match naming {
             N::SchemaRegex(r) | N::DatabaseRegex(r) => {
                 let regex = compile_search("topic.regex", &format!("^(?:{})$", r.regex))?;
-                Some((regex, braced(&r.replacement)))
+                Some((regex, crate::filter::java_replacement(&r.replacement)))
             }
             _ => None,
         };
@@ -205,29 +205,6 @@ fn is_topic_char(c: char) -> bool {
 
 fn is_topic_text(text: &str) -> bool {
     text.chars().all(is_topic_char)
-}
-
-/// Java's `$1all` is group 1 and `all`; the crate would look for a group named `1all`.
-fn braced(replacement: &str) -> String {
-    let mut out = String::new();
-    let mut chars = replacement.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('$', Some(d)) if d.is_ascii_digit() => {
-                out.push_str("${");
-                out.extend(chars.next());
-                out.push('}');
-            }
-            ('$', Some('{')) => out.push(c),
-            ('$', _) => out.push_str("$$"),
-            ('\\', Some(_)) => match chars.next() {
-                Some('$') => out.push_str("$$"),
-                next => out.extend(next),
-            },
-            _ => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub struct RelationPlan {
     pub(super) wrapper: Wrapper,
     /// Fragment of the source block.
     pub(super) source: Box<[u8]>,
-    schema: Schema,
+    schema: Arc<Schema>,
 }
 
 impl RelationPlan {
@@ -46,13 +46,13 @@ impl RelationPlan {
 
     /// Schema of keys; none if the table has no key.
     #[must_use]
-    pub fn key_schema(&self) -> Option<&Schema> {
+    pub fn key_schema(&self) -> Option<&Arc<Schema>> {
         self.key.as_ref().map(|k| &k.schema)
     }
 
     /// Schema of values: the envelope.
     #[must_use]
-    pub fn value_schema(&self) -> &Schema {
+    pub fn value_schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
@@ -90,7 +90,7 @@ pub(super) fn compile(shared: &Shared, table: &Table, types: &TypeCatalog) -> Re
     let schema = {
         let mut row = schemas::structure(&schema_name(shared, &topic, "Value")?, None, value.fields);
         row.optional = true;
-        schemas::envelope(&schema_name(shared, &topic, "Envelope")?, &row)
+        schemas::envelope(&schema_name(shared, &topic, "Envelope")?, &Arc::new(row))
     };
     Ok(RelationPlan {
         topic: Arc::new(Topic { name: topic }),
@@ -99,7 +99,7 @@ pub(super) fn compile(shared: &Shared, table: &Table, types: &TypeCatalog) -> Re
         columns: value.columns,
         wrapper: Wrapper::new(&schema, shared.format.value_schemas),
         source: SourceBlock::table_fragment(&table.schema, &table.name),
-        schema,
+        schema: Arc::new(schema),
     })
 }
 
@@ -259,7 +259,7 @@ fn compile_key(
         tail: tail.into(),
         wrapper: Wrapper::new(&schema, shared.format.key_schemas),
         header: Wrapper::new(&schema, shared.headers.schemas),
-        schema,
+        schema: Arc::new(schema),
     }))
 }
 

@@ -1,5 +1,7 @@
 //! Connect schemas of what Debezium adds around a table's columns.
 
+use std::sync::Arc;
+
 use crate::connect::{Field, Kind, Schema};
 
 /// A required struct.
@@ -19,10 +21,10 @@ fn optional(name: &str, kind: Kind) -> Field {
 }
 
 /// The envelope of a table, around the schema of its rows.
-pub(super) fn envelope(name: &str, row: &Schema) -> Schema {
+pub(super) fn envelope(name: &str, row: &Arc<Schema>) -> Schema {
     let fields = vec![
-        Field::new("before", row.clone()),
-        Field::new("after", row.clone()),
+        Field::new("before", Arc::clone(row)),
+        Field::new("after", Arc::clone(row)),
         Field::new("source", source()),
         Field::new("transaction", transaction_block()),
         required("op", Kind::String),
@@ -95,7 +97,7 @@ pub(super) fn transaction_value() -> Schema {
         required("status", Kind::String),
         required("id", Kind::String),
         optional("event_count", Kind::Int64),
-        optional("data_collections", Kind::Array(Box::new(collection))),
+        optional("data_collections", Kind::Array(Arc::new(collection))),
         required("ts_ms", Kind::Int64),
     ];
     structure(

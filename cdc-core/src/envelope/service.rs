@@ -6,9 +6,11 @@ use super::encoder::{Encoder, head};
 use super::event::EventContext;
 use super::format::Format;
 use super::naming::TopicNames;
+use super::reshape::Schemas;
 use super::schemas::{self, Wrapper};
 use super::source::SourceBlock;
 use super::transaction;
+use crate::connect::Schema;
 use crate::row::Datum;
 use crate::schema::{Column, TypeCatalog, TypeInfo, TypeKind};
 use crate::types::ColumnWriter;
@@ -33,6 +35,8 @@ struct Kind {
     topic: Arc<Topic>,
     key: Wrapper,
     value: Wrapper,
+    key_schema: Arc<Schema>,
+    value_schema: Arc<Schema>,
 }
 
 impl Service {
@@ -41,6 +45,8 @@ impl Service {
             topic: Arc::new(Topic { name }),
             key: Wrapper::new(&key, format.key_schemas),
             value: Wrapper::new(&value, format.value_schemas),
+            key_schema: Arc::new(key),
+            value_schema: Arc::new(value),
         };
         let heartbeat = format.heartbeat_topic.clone();
         let heartbeat = heartbeat.unwrap_or_else(|| names.heartbeat(&format.heartbeat_topic_prefix));
@@ -105,11 +111,15 @@ impl Encoder {
     /// Starts a transaction: writes its BEGIN record if transaction metadata is on.
     ///
     /// # Errors
-    /// None today; the signature leaves room for converters that can fail.
+    /// A transform or converter that fails on it.
     pub fn begin(&mut self, c: &EventContext, out: &mut Batch) -> Result<(), Error> {
         if self.shared.format.transaction_metadata {
             self.transaction.begin();
-            self.boundary(c, out, transaction::begin);
+            let shared = Arc::clone(&self.shared);
+            self.write_through(shared.service.transaction.schemas(), out, |encoder, out| {
+                encoder.boundary(c, out, transaction::begin);
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -117,12 +127,17 @@ impl Encoder {
     /// Ends a transaction: writes its END record if transaction metadata is on. `c.lsn` is the end of its commit.
     ///
     /// # Errors
-    /// None today; the signature leaves room for converters that can fail.
+    /// A transform or converter that fails on it.
     pub fn commit(&mut self, c: &EventContext, out: &mut Batch) -> Result<(), Error> {
         if self.shared.format.transaction_metadata {
+            let shared = Arc::clone(&self.shared);
             let transaction = std::mem::take(&mut self.transaction);
-            self.boundary(c, out, |c, buf| transaction.end(c, buf));
+            let written = self.write_through(shared.service.transaction.schemas(), out, |encoder, out| {
+                encoder.boundary(c, out, |c, buf| transaction.end(c, buf));
+                Ok(())
+            });
             self.transaction = transaction;
+            written?;
         }
         Ok(())
     }
@@ -163,6 +178,19 @@ impl Encoder {
             ..c.clone()
         });
         let c = loose.as_ref().unwrap_or(c);
+        self.write_through(shared.service.message.schemas(), out, |encoder, out| {
+            encoder.message_directly(prefix, content, c, out)
+        })
+    }
+
+    fn message_directly(
+        &mut self,
+        prefix: &str,
+        content: &[u8],
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
         let service = &shared.service;
         service.message.key(out, |buf| {
             buf.extend_from_slice(b"{\"prefix\":");
@@ -198,8 +226,16 @@ impl Encoder {
     /// Writes a heartbeat into partition 0 of its topic.
     ///
     /// # Errors
-    /// None today; the signature leaves room for converters that can fail.
+    /// A transform or converter that fails on it.
     pub fn heartbeat(&mut self, c: &EventContext, out: &mut Batch) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        self.write_through(shared.service.heartbeat.schemas(), out, |encoder, out| {
+            encoder.heartbeat_directly(c, out);
+            Ok(())
+        })
+    }
+
+    fn heartbeat_directly(&mut self, c: &EventContext, out: &mut Batch) {
         let kind = &self.shared.service.heartbeat;
         kind.key(out, |buf| {
             buf.extend_from_slice(b"{\"serverName\":");
@@ -218,11 +254,17 @@ impl Encoder {
             partition: Some(0),
             ..head(&kind.topic, c)
         });
-        Ok(())
     }
 }
 
 impl Kind {
+    fn schemas(&self) -> Schemas<'_> {
+        Schemas {
+            key: Some(&self.key_schema),
+            value: &self.value_schema,
+        }
+    }
+
     fn key(&self, out: &mut Batch, payload: impl FnOnce(&mut Vec<u8>)) {
         wrapped(&self.key, out.buf(), payload);
         out.mark_key();

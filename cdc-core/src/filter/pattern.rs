@@ -20,18 +20,61 @@ pub(super) fn compile(property: &str, pattern: &str) -> Result<Regex, Error> {
     build(property, pattern, &format!(r"\A(?:{translated})\z"))
 }
 
+/// As [`compile`], with regard to case.
+pub(super) fn compile_exact(property: &str, pattern: &str) -> Result<Regex, Error> {
+    let translated = translate(property, pattern)?;
+    build_exact(property, pattern, &translated)?;
+    build_exact(property, pattern, &format!(r"\A(?:{translated})\z"))
+}
+
+/// As [`compile_search`], with regard to case.
+pub(super) fn compile_exact_search(property: &str, pattern: &str) -> Result<Regex, Error> {
+    build_exact(property, pattern, &translate(property, pattern)?)
+}
+
 pub(super) fn compile_search(property: &str, pattern: &str) -> Result<Regex, Error> {
     build(property, pattern, &translate(property, pattern)?)
 }
 
 fn build(property: &str, pattern: &str, translated: &str) -> Result<Regex, Error> {
-    RegexBuilder::new(&format!("(?i-u){translated}"))
+    build_with("(?i-u)", property, pattern, translated)
+}
+
+fn build_exact(property: &str, pattern: &str, translated: &str) -> Result<Regex, Error> {
+    build_with("(?-u)", property, pattern, translated)
+}
+
+fn build_with(flags: &str, property: &str, pattern: &str, translated: &str) -> Result<Regex, Error> {
+    RegexBuilder::new(&format!("{flags}{translated}"))
         .size_limit(SIZE_LIMIT)
         .build()
         .map_err(|e| {
             let text = format!("{property}: `{pattern}` is not a valid regular expression");
             Error::new(ErrorKind::Config, text).with_source(e)
         })
+}
+
+/// A replacement of Java's in the crate's syntax: Java's `$1all` is group 1 and `all`; the crate would look for a group named `1all`.
+pub(crate) fn java_replacement(replacement: &str) -> String {
+    let mut out = String::new();
+    let mut chars = replacement.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('$', Some(d)) if d.is_ascii_digit() => {
+                out.push_str("${");
+                out.extend(chars.next());
+                out.push('}');
+            }
+            ('$', Some('{')) => out.push(c),
+            ('$', _) => out.push_str("$$"),
+            ('\\', Some(_)) => match chars.next() {
+                Some('$') => out.push_str("$$"),
+                next => out.extend(next),
+            },
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 fn translate(property: &str, pattern: &str) -> Result<String, Error> {

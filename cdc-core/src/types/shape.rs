@@ -1,5 +1,7 @@
 //! A type's schema and codec under the options.
 
+use std::sync::Arc;
+
 use super::array::ArrayCodec;
 use super::codec::{Codec, MoneyForm};
 use super::known::{self, Known, Resolved};
@@ -161,7 +163,7 @@ fn array(t: &Resolved<'_>, delimiter: u8, o: &ValueOptions) -> Option<Shape> {
         delimiter,
         nullable,
     }));
-    Some(new(Kind::Array(Box::new(items.schema)), codec))
+    Some(new(Kind::Array(Arc::new(items.schema)), codec))
 }
 
 /// Precision and scale of a `numeric` modifier; the scale is a signed number of eleven bits since 15.
@@ -320,7 +322,7 @@ fn hstore(mode: HstoreHandling) -> Shape {
         HstoreHandling::Map => {
             let keys = Schema::new(Kind::String);
             let values = Schema::new(Kind::String).optional();
-            new(Kind::Map(Box::new(keys), Box::new(values)), codec)
+            new(Kind::Map(Arc::new(keys), Arc::new(values)), codec)
         }
     }
 }
@@ -349,13 +351,13 @@ fn ewkb(word: &str) -> Shape {
 }
 
 fn vector(name: &str, items: Kind, double: bool) -> Shape {
-    let kind = Kind::Array(Box::new(Schema::new(items)));
+    let kind = Kind::Array(Arc::new(Schema::new(items)));
     named(kind, name, Codec::Vector { double })
 }
 
 fn sparse_vector() -> Shape {
-    let keys = Box::new(Schema::new(Kind::Int16));
-    let values = Box::new(Schema::new(Kind::Float64));
+    let keys = Arc::new(Schema::new(Kind::Int16));
+    let values = Arc::new(Schema::new(Kind::Float64));
     let fields = vec![
         Field::new("dimensions", Schema::new(Kind::Int16)),
         Field::new("vector", Schema::new(Kind::Map(keys, values))),

@@ -1,5 +1,6 @@
 //! Faults that a real server does not make on demand.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cdc_core::seam::Sink as _;
@@ -7,7 +8,7 @@ use cdc_core::{Batch, Error, ErrorKind};
 use serde_json::{Value, json};
 use sink_es::{IndexConfig, IndexSink};
 
-use crate::events::{Events, index};
+use crate::events::{Events, envelope, index};
 use crate::scripted::{Say, Scripted, Sent, all_good};
 
 fn config(urls: &[&str], more: &Value) -> IndexConfig {
@@ -108,6 +109,113 @@ async fn a_request_that_is_too_large_is_split_down_to_the_one_document_that_is_b
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn the_one_item_for_which_all_are_refused_is_found_and_left_out() {
+    let server = Scripted::start(|_, items| {
+        if items.iter().any(|s| s.id == "3") {
+            Say::Whole(400, json!({ "error": { "type": "action_request_validation_exception", "reason": "id is too long" } }))
+        } else {
+            all_good(items)
+        }
+    })
+    .await;
+    run(&server, &json!({ "on_bad_document": "skip" })).await.unwrap();
+    let mut taken: Vec<u64> = server
+        .requests()
+        .iter()
+        .filter(|r| r.iter().all(|s| s.id != "3"))
+        .flat_map(|r| ids(r))
+        .collect();
+    taken.sort_unstable();
+    assert_eq!(taken, [1, 2, 4, 5, 6, 7, 8]);
+}
+
+#[tokio::test]
+async fn dead_letters_for_a_topic_are_the_records_with_connects_headers() {
+    let server = Scripted::start(|_, items| {
+        let say = |s: &Sent| {
+            if s.id == "2" {
+                (400, "mapper_parsing_exception")
+            } else {
+                (200, "")
+            }
+        };
+        Say::Items(items.iter().map(say).collect())
+    })
+    .await;
+    let letters: Arc<Mutex<Vec<Letter>>> = Arc::default();
+    let seen = Arc::clone(&letters);
+    let topics = cdc_core::sink::ForEach::new(move |batch: &Batch| {
+        let mut seen = seen.lock().unwrap();
+        for r in batch.records() {
+            let text = |b: Option<&[u8]>| b.map(|b| String::from_utf8(b.to_vec()).unwrap());
+            let headers = r
+                .headers()
+                .map(|(n, v)| (text(Some(n)).unwrap(), text(v).unwrap()));
+            seen.push((
+                r.head.topic.name.clone(),
+                text(r.key),
+                text(r.value),
+                headers.collect(),
+            ));
+        }
+        Ok(())
+    });
+    let more = json!({ "on_bad_document": { "dead_letter_topic": "dlq" } });
+    let config = config(&[&server.url], &more);
+    assert!(
+        IndexSink::new(&config)
+            .unwrap_err()
+            .to_string()
+            .contains("kafka section")
+    );
+    let mut sink = IndexSink::with_dead_letters(&config, Box::new(topics), "pipe").unwrap();
+    let mut e = Events::new("t");
+    e.consumed(5, Some("{\"id\":2}"), Some(&envelope("u", 8, "{\"id\":2}")));
+    e.consumed(6, Some("{\"id\":3}"), Some("no json"));
+    e.consumed(7, Some("{\"id\":4}"), Some(&envelope("u", 8, "{\"id\":4}")));
+    sink.write(e.take()).await.unwrap();
+    sink.flush().await.unwrap();
+    let mut letters = letters.lock().unwrap().clone();
+    letters.sort();
+    assert_eq!(letters.len(), 2);
+    let header = |i: usize, name: &str| letters[i].3.get(name).map(String::as_str);
+    assert_eq!(
+        (letters[0].0.as_str(), letters[0].1.as_deref()),
+        ("dlq", Some("{\"id\":2}"))
+    );
+    assert_eq!(
+        letters[0].2.as_deref(),
+        Some(envelope("u", 8, "{\"id\":2}").as_str())
+    );
+    for (name, want) in [
+        ("origin", "test"),
+        ("__connect.errors.topic", "t"),
+        ("__connect.errors.partition", "0"),
+        ("__connect.errors.offset", "5"),
+        ("__connect.errors.connector.name", "pipe"),
+        ("__connect.errors.stage", "TASK_PUT"),
+        (
+            "__connect.errors.exception.class.name",
+            "mapper_parsing_exception",
+        ),
+        ("pgcdc.index", "t"),
+        ("pgcdc.id", "2"),
+        ("pgcdc.status", "400"),
+    ] {
+        assert_eq!(header(0, name), Some(want), "{name}");
+    }
+    assert_eq!(letters[1].2.as_deref(), Some("no json"));
+    assert_eq!(header(1, "__connect.errors.stage"), Some("VALUE_CONVERTER"));
+}
+
+type Letter = (
+    String,
+    Option<String>,
+    Option<String>,
+    std::collections::BTreeMap<String, String>,
+);
 
 #[tokio::test]
 async fn what_only_a_person_can_mend_stops_at_once() {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::draft::Draft;
 use super::super::parse;
-use super::row::{Given, Row, flag, no_meaning, refused, refused_unless, text, with};
+use super::row::{Given, Row, flag, no_meaning, refused, refused_unless, text, with, word};
 
 const CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 const WORKER: &str = "belongs to the worker, and there is none";
@@ -101,10 +101,11 @@ pub(super) const ROWS: &[Row] = &[
         "kafka.topics.groups",
         creation_setting,
     ),
-    refused_unless(
+    word(
         "errors.tolerance",
-        &["none"],
-        "a record that cannot be sent stops the pipeline, so that none is lost: set it to none",
+        "none",
+        "on_record_error",
+        &[("none", "fail"), ("all", "skip")],
     ),
     no_meaning("errors.log.enable", "false", "errors are always logged"),
     no_meaning("errors.log.include.messages", "false", "no row is ever logged"),
@@ -118,23 +119,24 @@ pub(super) const ROWS: &[Row] = &[
         "60000",
         "failures that may pass are retried as `source.retry` says",
     ),
-    refused(
-        "transforms",
-        "transforms are not supported yet: remove it, or reshape the records where they are consumed",
-    ),
-    no_meaning(
+    with("transforms", "", "transforms", super::super::transforms::steps),
+    with(
         "transforms.<setting>",
         "",
-        "no transform is named in `transforms`",
+        "transforms",
+        super::super::transforms::setting,
     ),
-    refused(
+    with(
         "predicates",
-        "transforms are not supported yet, nor their predicates: remove it",
+        "",
+        "predicates",
+        super::super::transforms::predicates,
     ),
-    no_meaning(
+    with(
         "predicates.<setting>",
         "",
-        "no predicate is named in `predicates`",
+        "predicates",
+        super::super::transforms::predicate_setting,
     ),
     no_meaning(
         "config.action.reload",
@@ -235,13 +237,13 @@ fn decimal_format(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn client_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+pub(super) fn client_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let setting = given.captures.first().copied().unwrap_or_default();
     kafka_property(draft, setting, given.value);
     Ok(())
 }
 
-fn plain_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+pub(super) fn plain_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     kafka_property(draft, given.name, given.value);
     Ok(())
 }

@@ -10,6 +10,7 @@ mod replication;
 mod row;
 mod runtime;
 mod server;
+pub(super) mod sink;
 mod snapshot;
 mod topics;
 mod values;
@@ -64,14 +65,63 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
 ];
 
+/// The table of sink connectors.
+pub(crate) const SINK_SECTIONS: &[Section] = &[
+    Section {
+        title: "Topics and converters",
+        rows: sink::WHAT,
+    },
+    Section {
+        title: "Connection",
+        rows: sink::CONNECTION,
+    },
+    Section {
+        title: "Documents",
+        rows: sink::DOCUMENTS,
+    },
+    Section {
+        title: "Indexes, data streams, aliases",
+        rows: sink::TARGETS,
+    },
+    Section {
+        title: "Batches and retries",
+        rows: sink::BATCHES,
+    },
+];
+
+/// Which table a file is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Debezium's connector.
+    Source,
+    /// A sink for Elasticsearch or OpenSearch.
+    Sink,
+}
+
+impl Kind {
+    /// Tells by the class.
+    pub(crate) fn of(class: Option<&str>) -> Self {
+        let class = class.unwrap_or_default().to_ascii_lowercase();
+        let sink = class.contains("elasticsearchsink") || class.contains("opensearchsink");
+        if sink { Self::Sink } else { Self::Source }
+    }
+
+    pub(crate) fn sections(self) -> &'static [Section] {
+        match self {
+            Self::Source => SECTIONS,
+            Self::Sink => SINK_SECTIONS,
+        }
+    }
+}
+
 /// All rows.
-pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
-    SECTIONS.iter().flat_map(|s| s.rows)
+pub(crate) fn rows(kind: Kind) -> impl Iterator<Item = &'static Row> {
+    kind.sections().iter().flat_map(|s| s.rows)
 }
 
 /// The row of a property, and what its placeholders stand for. The most literal row wins.
-pub(crate) fn find(name: &str) -> Option<(&'static Row, Vec<&str>)> {
-    rows()
+pub(crate) fn find(kind: Kind, name: &str) -> Option<(&'static Row, Vec<&str>)> {
+    rows(kind)
         .filter_map(|row| Some((row, row.captures(name)?)))
         .max_by_key(|(row, _)| row.literal_len())
 }
@@ -88,31 +138,33 @@ mod tests {
         let missing: Vec<&str> = DEFINED
             .lines()
             .filter(|l| !l.is_empty() && !l.starts_with('#'))
-            .filter(|name| find(name).is_none())
+            .filter(|name| find(Kind::Source, name).is_none())
             .collect();
         assert!(missing.is_empty(), "{missing:#?}");
     }
 
     #[test]
     fn no_row_is_there_twice() {
-        let mut names: Vec<&str> = rows().map(|r| r.name).collect();
-        let count = names.len();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), count);
+        for kind in [Kind::Source, Kind::Sink] {
+            let mut names: Vec<&str> = rows(kind).map(|r| r.name).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count);
+        }
     }
 
     #[test]
     fn placeholders_are_filled_and_the_most_literal_row_wins() {
-        let (row, captures) = find("column.mask.hash.v2.SHA-256.with.salt.a.b").unwrap();
+        let (row, captures) = find(Kind::Source, "column.mask.hash.v2.SHA-256.with.salt.a.b").unwrap();
         assert_eq!(row.name, "column.mask.hash.v2.<algorithm>.with.salt.<salt>");
         assert_eq!(captures, ["SHA-256", "a.b"]);
-        let (row, captures) = find("column.mask.hash.MD5.with.salt.x").unwrap();
+        let (row, captures) = find(Kind::Source, "column.mask.hash.MD5.with.salt.x").unwrap();
         assert_eq!(
             (row.name, captures),
             ("column.mask.hash.<algorithm>.with.salt.<salt>", vec!["MD5", "x"])
         );
-        assert!(find("column.truncate.to..chars").is_none());
-        assert!(find("databse.hostname").is_none());
+        assert!(find(Kind::Source, "column.truncate.to..chars").is_none());
+        assert!(find(Kind::Source, "databse.hostname").is_none());
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) writes_default: bool,
     /// What becomes of it.
     pub(crate) outcome: Outcome,
+    /// Read together with others, it sets this path; for the documentation.
+    pub(crate) joined: &'static str,
 }
 
 /// What becomes of a property.
@@ -69,7 +71,13 @@ impl Row {
             default,
             writes_default: false,
             outcome,
+            joined: "",
         }
+    }
+
+    /// It is read together with others, and sets this path then.
+    pub(super) const fn with_path(self, joined: &'static str) -> Self {
+        Self { joined, ..self }
     }
 
     /// The default is written when the property is not given.

@@ -1,0 +1,4 @@
+//! The index as a whole: what a run would make there, and an index built anew beside the old one.
+
+pub mod plan;
+pub mod rebuild;

@@ -1,0 +1,215 @@
+//! Records from Kafka through transforms, on their way to the index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cdc_core::convert::{
+    Context, ConvertError, Converter, JsonConverter, JsonOptions, SimpleHeaderConverter, StringConverter,
+};
+use cdc_core::envelope::{OnRecordError, Reshape};
+use cdc_core::record::{Header, Record, SchemaAndValue};
+use cdc_core::transform::Chain;
+use cdc_core::transform::mosip::{Search, holds_decimal};
+use cdc_core::{Batch, Error, ErrorKind, Lsn, Record as Raw, Topic};
+use sink_es::config::IdFrom;
+use sink_es::{HttpSearch, IndexConfig};
+
+/// Transforms with what reads and writes their records.
+#[derive(Debug)]
+pub struct Transformed {
+    chain: Chain,
+    key: Option<Box<dyn Converter>>,
+    value: Option<Box<dyn Converter>>,
+    with_schemas: JsonConverter,
+    plain: JsonConverter,
+    /// How values are written: with their schemas, if mappings are made of them.
+    out: JsonConverter,
+    /// Keys are their own text.
+    text_keys: bool,
+    on_error: OnRecordError,
+    /// Last version on each partition: a tombstone tells none.
+    versions: HashMap<(String, Option<i32>), Lsn>,
+    /// Topics that transforms named.
+    topics: HashMap<String, Arc<Topic>>,
+    spare: Batch,
+}
+
+impl Transformed {
+    /// The transforms between Kafka and the index; none if there are none. Must be called within a runtime.
+    ///
+    /// # Errors
+    /// When lookups cannot be set up.
+    pub fn new(reshape: &Reshape, index: &IndexConfig) -> Result<Option<Self>, Error> {
+        if reshape.chain.is_empty() {
+            return Ok(None);
+        }
+        let mut chain = reshape.chain.clone();
+        let search: Arc<dyn Search> = Arc::new(HttpSearch::new()?);
+        chain.connect(&search);
+        let json = |schemas: bool| {
+            JsonConverter::new(JsonOptions {
+                schemas,
+                replace_null_with_default: false,
+                ..JsonOptions::default()
+            })
+        };
+        Ok(Some(Self {
+            chain,
+            key: reshape.key.clone(),
+            value: reshape.value.clone(),
+            with_schemas: json(true),
+            plain: json(false),
+            out: json(index.uses_schemas()),
+            text_keys: index.id_from == IdFrom::KeyText,
+            on_error: reshape.on_error,
+            versions: HashMap::new(),
+            topics: HashMap::new(),
+            spare: Batch::default(),
+        }))
+    }
+
+    /// Sends a batch through the transforms.
+    ///
+    /// # Errors
+    /// A record that cannot be transformed, unless those are left out; a lookup that is not answered.
+    pub fn apply(&mut self, batch: Batch) -> Result<Batch, Error> {
+        let mut out = std::mem::take(&mut self.spare);
+        // Lookups wait for their answers.
+        tokio::task::block_in_place(|| batch.records().try_for_each(|raw| self.one(&raw, &mut out)))?;
+        self.spare = batch;
+        self.spare.reset(4 << 20);
+        Ok(out)
+    }
+
+    fn one(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
+        let Err(error) = self.changed(raw, out) else {
+            return Ok(());
+        };
+        out.discard();
+        if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
+            return Err(error);
+        }
+        metrics::counter!(cdc_core::telemetry::RECORDS_SKIPPED).increment(1);
+        tracing::error!(error = %error.chain(), "a record is left out");
+        Ok(())
+    }
+
+    fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
+        let cannot = |what: &str, e: &ConvertError| {
+            let kind = if e.is_transient() {
+                ErrorKind::SinkUnavailable
+            } else {
+                ErrorKind::Transform
+            };
+            Error::new(
+                kind,
+                format!(
+                    "{what} of a record of topic {} at offset {}",
+                    raw.head.topic.name, raw.head.position.seq
+                ),
+            )
+            .with_source(e.clone())
+        };
+        let mut head = raw.head.clone();
+        let place = (head.topic.name.clone(), head.partition);
+        // The transforms may take away what tells the version.
+        if head.version_lsn.is_zero() {
+            let known = sink_es::position_of(raw).or_else(|| self.versions.get(&place).copied());
+            head.version_lsn = known.unwrap_or_default();
+        }
+        if !head.version_lsn.is_zero() {
+            self.versions.insert(place, head.version_lsn);
+        }
+        let context = Context {
+            topic: &raw.head.topic.name,
+            headers: &[],
+        };
+        let (plain, with) = (&mut self.plain, &mut self.with_schemas);
+        let key = match &mut self.key {
+            Some(converter) => converter.read(&context, raw.key),
+            None if self.text_keys => StringConverter.read(&context, raw.key),
+            None => with
+                .read(&context, raw.key)
+                .or_else(|_| plain.read(&context, raw.key)),
+        };
+        let value = match &mut self.value {
+            Some(converter) => converter.read(&context, raw.value),
+            None => with
+                .read(&context, raw.value)
+                .or_else(|_| plain.read(&context, raw.value)),
+        };
+        let mut headers = Vec::new();
+        for (name, value) in raw.headers() {
+            let data = SimpleHeaderConverter
+                .read(&context, value)
+                .map_err(|e| cannot("a header", &e))?;
+            headers.push(Header {
+                name: String::from_utf8_lossy(name).as_ref().into(),
+                data,
+            });
+        }
+        let record = Record {
+            head,
+            key: key.map_err(|e| cannot("the key", &e))?,
+            value: value.map_err(|e| cannot("the value", &e))?,
+            headers,
+        };
+        let changed = self.chain.apply(record).map_err(|e| {
+            let kind = if e.reason.is_transient() {
+                ErrorKind::SinkUnavailable
+            } else {
+                ErrorKind::Transform
+            };
+            Error::new(kind, e.to_string())
+        })?;
+        let Some(record) = changed else { return Ok(()) };
+        self.write(record, raw, out)
+            .map_err(|e| cannot("the outcome", &e))
+    }
+
+    fn write(&mut self, mut record: Record, raw: &Raw<'_>, out: &mut Batch) -> Result<(), ConvertError> {
+        let name = record.topic().to_owned();
+        let context = Context {
+            topic: &name,
+            headers: &[],
+        };
+        let some = if self.text_keys {
+            StringConverter.write(&context, &record.key, out.buf())?
+        } else {
+            let key = SchemaAndValue {
+                schema: record.key.schema.take(),
+                value: std::mem::take(&mut record.key.value),
+            };
+            self.plain.write(&context, &key, out.buf())?
+        };
+        if some {
+            out.mark_key();
+        }
+        for (name, value) in raw.headers() {
+            out.header(name, value);
+        }
+        // What a transform made null is a tombstone, whatever its schema.
+        if !record.value.value.is_null() {
+            if record.value.schema.is_none() && holds_decimal(&record.value.value) {
+                return Err(ConvertError::new(
+                    "a decimal without a schema, which Kafka Connect's converter does not write",
+                ));
+            }
+            if self.out.write(&context, &record.value, out.buf())? {
+                out.mark_value();
+            }
+        }
+        let mut head = record.head;
+        if head.topic.name == raw.head.topic.name {
+            head.topic = Arc::clone(&raw.head.topic);
+        } else {
+            head.topic = Arc::clone(
+                self.topics
+                    .entry(head.topic.name.clone())
+                    .or_insert_with(|| Arc::clone(&head.topic)),
+            );
+        }
+        out.finish(head);
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Encoded records through transforms and converters.
+//!
+//! The encoder stays the one source of values: it writes a row's records as plain JSON into a scratch batch, and from there
+//! they are read by their known schemas, sent through the chain and written by the converters.
+
+use std::sync::Arc;
+
+use foldhash::HashMap;
+
+use super::format::{Format, HeaderFormat};
+use super::header::{NEW_KEY, OLD_KEY, POSITION_HEADER};
+use crate::batch::Record as Encoded;
+use crate::connect::{Kind, Schema};
+use crate::convert::{
+    Context, ConvertError, Converter, JsonConverter, JsonOptions, JsonReader, Nulls, SimpleHeaderConverter,
+};
+use crate::record::{Header, Record, SchemaAndValue, SchemaCache};
+use crate::telemetry::RECORDS_SKIPPED;
+use crate::transform::Chain;
+use crate::types::DecimalFormat;
+use crate::{Batch, Error, ErrorKind, Topic};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What happens with a record on which a transform or converter fails (`errors.tolerance`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRecordError {
+    /// The pipeline stops.
+    #[default]
+    Fail,
+    /// The record is left out, logged and counted.
+    Skip,
+}
+
+/// Transforms and converters of a pipeline. What is not given is JSON as the format has it.
+#[derive(Clone, Debug, Default)]
+pub struct Reshape {
+    /// Transforms.
+    pub chain: Chain,
+    /// Converter of keys.
+    pub key: Option<Box<dyn Converter>>,
+    /// Converter of values.
+    pub value: Option<Box<dyn Converter>>,
+    /// Converter of headers.
+    pub header: Option<Box<dyn Converter>>,
+    /// What happens with a record on which one of them fails.
+    pub on_error: OnRecordError,
+}
+
+impl Reshape {
+    /// Whether there is nothing to do that the direct encoder does not do.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.chain.is_empty() && self.key.is_none() && self.value.is_none() && self.header.is_none()
+    }
+}
+
+/// Schemas of the records of one call of the encoder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schemas<'a> {
+    pub(super) key: Option<&'a Arc<Schema>>,
+    pub(super) value: &'a Arc<Schema>,
+}
+
+/// Sends encoded records through chain and converters.
+#[derive(Clone, Debug)]
+pub(super) struct Reshaper {
+    /// Records as the encoder writes them.
+    pub(super) scratch: Batch,
+    chain: Chain,
+    key: Box<dyn Converter>,
+    value: Box<dyn Converter>,
+    header: Box<dyn Converter>,
+    on_error: OnRecordError,
+    readers: SchemaCache<JsonReader>,
+    text: Arc<Schema>,
+    /// Topics that transforms named: one of each, as sinks expect.
+    topics: HashMap<String, Arc<Topic>>,
+    header_bytes: Vec<u8>,
+}
+
+/// Memory that the scratch batch keeps.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+impl Reshaper {
+    pub(super) fn new(format: &Format, reshape: Reshape) -> Self {
+        let json = |schemas: bool| -> Box<dyn Converter> {
+            Box::new(JsonConverter::new(JsonOptions {
+                schemas,
+                decimal_format: format.values.decimal_format,
+                replace_null_with_default: format.values.replace_null_with_default,
+            }))
+        };
+        let header = || match format.header_format {
+            HeaderFormat::Simple => Box::new(SimpleHeaderConverter),
+            HeaderFormat::Json => json(format.header_schemas.unwrap_or(format.value_schemas)),
+        };
+        Self {
+            scratch: Batch::default(),
+            chain: reshape.chain,
+            key: reshape.key.unwrap_or_else(|| json(format.key_schemas)),
+            value: reshape.value.unwrap_or_else(|| json(format.value_schemas)),
+            header: reshape.header.unwrap_or_else(header),
+            on_error: reshape.on_error,
+            readers: SchemaCache::default(),
+            text: Arc::new(Schema::new(Kind::String)),
+            topics: HashMap::default(),
+            header_bytes: Vec::new(),
+        }
+    }
+
+    /// The format in which the encoder writes what is read here: payloads alone, values as they are.
+    pub(super) fn inner_format(format: &Format) -> Format {
+        let mut inner = format.clone();
+        (inner.key_schemas, inner.value_schemas) = (false, false);
+        (inner.header_format, inner.header_schemas) = (HeaderFormat::Json, Some(false));
+        inner.values.decimal_format = DecimalFormat::Base64;
+        inner.values.replace_null_with_default = false;
+        inner
+    }
+
+    /// Empties the scratch batch into `out`.
+    pub(super) fn drain(&mut self, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
+        let scratch = std::mem::take(&mut self.scratch);
+        let drained = scratch
+            .records()
+            .try_for_each(|encoded| self.one(&encoded, schemas, out));
+        self.scratch = scratch;
+        self.scratch.reset(SCRATCH_BYTES);
+        drained
+    }
+
+    fn one(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
+        let done = self.reshape(encoded, schemas, out);
+        let Err(error) = done else { return Ok(()) };
+        out.discard();
+        if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
+            return Err(error);
+        }
+        metrics::counter!(RECORDS_SKIPPED).increment(1);
+        tracing::error!(error = %error.chain(), "a record is left out");
+        Ok(())
+    }
+
+    fn reshape(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
+        let record = self
+            .read(encoded, schemas)
+            .map_err(|e| failed("an encoded record cannot be read", encoded, &e))?;
+        let changed = self.chain.apply(record);
+        let changed = changed.map_err(|e| Error::new(ErrorKind::Transform, e.to_string()))?;
+        let Some(mut record) = changed else { return Ok(()) };
+        if !Arc::ptr_eq(&record.head.topic, &encoded.head.topic) {
+            self.one_of_each(&mut record);
+        }
+        self.write(&record, encoded, out)
+    }
+
+    /// Takes the one topic of a name.
+    fn one_of_each(&mut self, record: &mut Record) {
+        if let Some(known) = self.topics.get(record.topic()) {
+            record.head.topic = Arc::clone(known);
+        } else {
+            let topic = Arc::clone(&record.head.topic);
+            self.topics.insert(topic.name.clone(), topic);
+        }
+    }
+
+    fn read(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>) -> Result<Record, ConvertError> {
+        let key = self.side(encoded.key, schemas.key)?;
+        let value = self.side(encoded.value, Some(schemas.value))?;
+        let mut headers = Vec::new();
+        for (name, value) in encoded.headers().filter(|(name, _)| *name != POSITION_HEADER.as_bytes()) {
+            let schema = match schemas.key {
+                Some(key) if name == NEW_KEY || name == OLD_KEY => key,
+                _ => &Arc::clone(&self.text),
+            };
+            headers.push(Header {
+                name: String::from_utf8_lossy(name).as_ref().into(),
+                data: self.side(value, Some(schema))?,
+            });
+        }
+        Ok(Record {
+            head: encoded.head.clone(),
+            key,
+            value,
+            headers,
+        })
+    }
+
+    fn side(&mut self, payload: Option<&[u8]>, schema: Option<&Arc<Schema>>) -> Result<SchemaAndValue, ConvertError> {
+        let (Some(payload), Some(schema)) = (payload, schema) else {
+            return Ok(SchemaAndValue::null());
+        };
+        let reader = self.readers.try_get(schema, |schema| JsonReader::new(schema, Nulls::Keep))?;
+        Ok(SchemaAndValue {
+            value: reader.read(payload)?,
+            schema: Some(Arc::clone(schema)),
+        })
+    }
+
+    fn write(&mut self, record: &Record, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Error> {
+        let context = Context {
+            topic: record.topic(),
+            headers: &record.headers,
+        };
+        let failed = |what: &str, e: &ConvertError| failed(what, encoded, e);
+        if self.key.write(&context, &record.key, out.buf()).map_err(|e| failed("the key cannot be written", &e))? {
+            out.mark_key();
+        }
+        for header in &record.headers {
+            self.header_bytes.clear();
+            let some = self.header.write(&context, &header.data, &mut self.header_bytes);
+            let some = some.map_err(|e| failed(&format!("the header {} cannot be written", header.name), &e))?;
+            out.header(header.name.as_bytes(), some.then_some(self.header_bytes.as_slice()));
+        }
+        // Not a part of the event: it says where the record stands, whatever became of it.
+        for (name, value) in encoded.headers().filter(|(name, _)| *name == POSITION_HEADER.as_bytes()) {
+            out.header(name, value);
+        }
+        if self.value.write(&context, &record.value, out.buf()).map_err(|e| failed("the value cannot be written", &e))? {
+            out.mark_value();
+        }
+        out.finish(record.head.clone());
+        Ok(())
+    }
+}
+
+fn failed(what: &str, encoded: &Encoded<'_>, cause: &ConvertError) -> Error {
+    let at = encoded.head.position;
+    let kind = if cause.is_transient() {
+        ErrorKind::SinkUnavailable
+    } else {
+        ErrorKind::Transform
+    };
+    let (topic, lsn, seq) = (&encoded.head.topic.name, at.commit_lsn, at.seq);
+    Error::new(kind, format!("{what}: record of topic {topic} at position {lsn}/{seq}")).with_source(cause.clone())
+}

@@ -1,0 +1,100 @@
+//! Transforms in order, each under its predicate.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::predicate::Predicate;
+use super::{Transform, TransformError};
+use crate::record::Record;
+use crate::{Position, Topic};
+
+/// One transform of a chain.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) name: Arc<str>,
+    /// Predicate, and whether the transform applies where it does not hold.
+    pub(super) when: Option<(Predicate, bool)>,
+    pub(super) transform: Box<dyn Transform>,
+}
+
+/// Transforms in order. A clone has state of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    steps: Vec<Step>,
+}
+
+/// A transform that failed on a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepFailure {
+    /// Name of the transform.
+    pub step: Arc<str>,
+    /// Topic that the record came to the chain with.
+    pub topic: Arc<Topic>,
+    /// Position of the record.
+    pub position: Position,
+    /// Why.
+    pub reason: TransformError,
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.position;
+        write!(f, "transform {} failed on a record of topic {} at ", self.step, self.topic.name)?;
+        if at.commit_lsn.is_zero() {
+            write!(f, "offset {}", at.seq)?;
+        } else {
+            write!(f, "position {}/{}", at.commit_lsn, at.seq)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl std::error::Error for StepFailure {}
+
+impl Chain {
+    pub(super) fn new(steps: Vec<Step>) -> Self {
+        Self { steps }
+    }
+
+    /// Whether there is no transform.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Gives the transforms what sends their requests.
+    pub fn connect(&mut self, search: &Arc<dyn super::mosip::Search>) {
+        for step in &mut self.steps {
+            step.transform.connect(search);
+        }
+    }
+
+    /// Sends a record through all transforms; none if one of them dropped it.
+    ///
+    /// # Errors
+    /// Which transform failed, on which record and why.
+    pub fn apply(&mut self, record: Record) -> Result<Option<Record>, StepFailure> {
+        let (topic, position) = (Arc::clone(&record.head.topic), record.head.position);
+        let mut record = record;
+        for step in &mut self.steps {
+            if let Some((predicate, negate)) = &step.when
+                && predicate.holds(&record) == *negate
+            {
+                continue;
+            }
+            match step.transform.apply(record) {
+                Ok(Some(changed)) => record = changed,
+                Ok(None) => return Ok(None),
+                Err(reason) => {
+                    return Err(StepFailure {
+                        step: Arc::clone(&step.name),
+                        topic,
+                        position,
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(Some(record))
+    }
+}

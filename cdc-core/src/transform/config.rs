@@ -1,0 +1,184 @@
+//! Chains as the YAML file has them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::chain::{Chain, Step};
+use super::predicate::PredicateConfig;
+use super::Build;
+use crate::{Error, ErrorKind};
+
+/// Declares a step with one key a transform.
+macro_rules! steps {
+    ($($(#[$doc:meta])* $key:ident: $options:ty,)*) => {
+        /// One transform, and when it applies. Exactly one transform is given, by its key.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct StepConfig {
+            /// Name in messages; its number and key if not given.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub name: Option<String>,
+            /// Name of the predicate under which it applies; always if not given.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub predicate: Option<String>,
+            /// Whether it applies where the predicate does not hold.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            pub negate: bool,
+            $(
+                $(#[$doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $key: Option<$options>,
+            )*
+        }
+
+        impl StepConfig {
+            /// The keys of the transforms that are given, with their options.
+            fn given(&self) -> Vec<(&'static str, &dyn Build)> {
+                let mut all: Vec<(&'static str, &dyn Build)> = Vec::new();
+                $(
+                    if let Some(options) = &self.$key {
+                        all.push((stringify!($key), options));
+                    }
+                )*
+                all
+            }
+        }
+    };
+}
+
+steps! {
+    /// Debezium's ExtractNewRecordState: the row instead of its envelope.
+    extract_new_record_state: super::ExtractNewRecordState,
+    /// MOSIP's TimestampConverterAdv: numbers since 1970 to texts.
+    timestamp_converter_adv: super::mosip::TimestampConverterAdv,
+    /// MOSIP's TimestampSelector: the first timestamp that is there.
+    timestamp_selector: super::mosip::TimestampSelector,
+    /// MOSIP's StringToJson: a text to the JSON that it holds.
+    string_to_json: super::mosip::StringToJson,
+    /// MOSIP's DynamicNewField: a field looked up in another index.
+    dynamic_new_field: super::mosip::DynamicNewField,
+    /// MOSIP's AnonymousProfileTransform: profiles made fit for statistics.
+    anonymous_profile: super::mosip::AnonymousProfile,
+}
+
+/// A chain of transforms.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainConfig {
+    /// Transforms in the order in which they apply.
+    pub transforms: Vec<StepConfig>,
+    /// Conditions that transforms name.
+    pub predicates: BTreeMap<String, PredicateConfig>,
+}
+
+impl ChainConfig {
+    /// Checks all options and makes the chain.
+    ///
+    /// # Errors
+    /// Which transform's option is wrong, and what to do.
+    pub fn build(&self) -> Result<Chain, ConfigFault> {
+        let mut predicates = BTreeMap::new();
+        for (name, config) in &self.predicates {
+            let built = config.build();
+            let fault = |e| ConfigFault::new(format!("predicates.{name}"), e);
+            predicates.insert(name.as_str(), built.map_err(fault)?);
+        }
+        let mut steps = Vec::with_capacity(self.transforms.len());
+        for (index, config) in self.transforms.iter().enumerate() {
+            let given = config.given();
+            let path = format!("transforms[{index}]");
+            let [(key, options)] = given.as_slice() else {
+                let keys: Vec<&str> = given.iter().map(|(key, _)| *key).collect();
+                let reason = match keys.as_slice() {
+                    [] => "names no transform".to_owned(),
+                    _ => format!("names {}: make each a step of its own", keys.join(" and ")),
+                };
+                return Err(ConfigFault::new(path, reason));
+            };
+            let name = config.name.clone().unwrap_or_else(|| format!("{index}.{key}"));
+            let when = match &config.predicate {
+                None if config.negate => return Err(ConfigFault::new(format!("{path}.negate"), "needs a predicate")),
+                None => None,
+                Some(predicate) => {
+                    let found = predicates.get(predicate.as_str()).cloned();
+                    let unknown = || {
+                        let text = format!("`{predicate}` is not in `predicates`: add it there");
+                        ConfigFault::new(format!("{path}.predicate"), text)
+                    };
+                    Some((found.ok_or_else(unknown)?, config.negate))
+                }
+            };
+            let fault = |e: String| {
+                let (option, reason) = e.split_once(": ").unwrap_or(("", &e));
+                let dot = if option.is_empty() { "" } else { "." };
+                ConfigFault::new(format!("{path}.{key}{dot}{option}"), reason)
+            };
+            let transform = options.build().map_err(fault)?;
+            steps.push(Step {
+                name: Arc::from(name),
+                when,
+                transform,
+            });
+        }
+        Ok(Chain::new(steps))
+    }
+}
+
+/// An option of a chain that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFault {
+    /// Path of its key: `transforms[0].cast.spec`.
+    pub path: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl ConfigFault {
+    fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
+}
+
+impl std::error::Error for ConfigFault {}
+
+impl From<ConfigFault> for Error {
+    fn from(fault: ConfigFault) -> Self {
+        Self::new(ErrorKind::Config, fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(json: &str) -> ConfigFault {
+        serde_json::from_str::<ChainConfig>(json).unwrap().build().unwrap_err()
+    }
+
+    #[test]
+    fn faults_say_where_and_what() {
+        let two = fault(r#"{"transforms":[{"predicate":"p"}]}"#);
+        assert_eq!((two.path.as_str(), two.reason.as_str()), ("transforms[0]", "names no transform"));
+        let option = fault(r#"{"transforms":[{"extract_new_record_state":{"add_fields":["a.b.c"]}}]}"#);
+        assert_eq!(option.path, "transforms[0].extract_new_record_state.add_fields");
+        let unknown = fault(r#"{"transforms":[{"extract_new_record_state":{},"predicate":"p"}]}"#);
+        assert_eq!(unknown.path, "transforms[0].predicate");
+        let pattern = fault(r#"{"predicates":{"p":{"topic_name_matches":{"pattern":"("}}}}"#);
+        assert_eq!(pattern.path, "predicates.p");
+        let alone = fault(r#"{"transforms":[{"extract_new_record_state":{},"negate":true}]}"#);
+        assert_eq!(alone.path, "transforms[0].negate");
+    }
+}

@@ -1,0 +1,297 @@
+//! An index beside another one: made, compared, and put in its place.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cdc_core::{Error, ErrorKind};
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::client::{Answer, Client};
+use crate::config::IndexConfig;
+use crate::delivery::refused;
+use crate::prepare::segment;
+use crate::route::index_of;
+
+/// Requests that change and compare whole indexes.
+#[derive(Debug)]
+pub struct Rebuild {
+    client: Client,
+    hasher: foldhash::fast::RandomState,
+}
+
+/// How two indexes differ, in documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// In the old one only.
+    pub missing: usize,
+    /// In the new one only.
+    pub extra: usize,
+    /// In both, with another version or other content.
+    pub changed: usize,
+    /// Documents in the old index.
+    pub documents: usize,
+}
+
+impl Difference {
+    /// Whether the indexes hold the same.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.missing == 0 && self.extra == 0 && self.changed == 0
+    }
+}
+
+/// Documents of a page of a scan: small enough for large documents, large enough that requests do not count.
+const PAGE: usize = 1000;
+/// Parts that documents are divided into by their `_id`s: where two sums differ, only those parts are looked at.
+const PARTS: usize = 1 << 16;
+/// How long documents that differ are looked at again: changes reach the two indexes at different times.
+const SETTLING: (usize, Duration) = (40, Duration::from_millis(500));
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(rename = "_scroll_id")]
+    scroll: Option<String>,
+    #[serde(borrow)]
+    hits: Hits<'a>,
+}
+
+#[derive(Deserialize)]
+struct Hits<'a> {
+    #[serde(borrow)]
+    hits: Vec<Hit<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Hit<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    #[serde(rename = "_version", default)]
+    version: u64,
+    #[serde(rename = "_source", borrow)]
+    source: Option<&'a RawValue>,
+}
+
+/// Sums of an index.
+struct Sums {
+    parts: Vec<u64>,
+    documents: usize,
+}
+
+impl Rebuild {
+    /// Sets the client up.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] or [`ErrorKind::Tls`] that names the option.
+    pub fn new(config: &IndexConfig) -> Result<Self, Error> {
+        config.validate()?;
+        Ok(Self {
+            client: Client::new(config)?,
+            hasher: foldhash::fast::RandomState::default(),
+        })
+    }
+
+    /// The name that a topic's documents are written to, and the one index behind that alias.
+    ///
+    /// # Errors
+    /// When the name is no alias of exactly one index.
+    pub async fn target(&self, config: &IndexConfig, topic: &str) -> Result<(String, String), Error> {
+        let alias = index_of(config, topic)?;
+        let answer = self
+            .send(Method::GET, &format!("_alias/{}", segment(&alias)), None)
+            .await?;
+        let indexes: Map<String, Value> = match answer.status.as_u16() {
+            200 => read(&answer)?,
+            404 => Map::new(),
+            _ => return Err(refused(&format!("the look at alias {alias}"), &answer)),
+        };
+        let names: Vec<&String> = indexes.keys().collect();
+        match names.as_slice() {
+            [one] => Ok((alias, (*one).clone())),
+            [] => Err(Error::new(ErrorKind::Config, format!("{alias} is no alias, so another index cannot take its place"))
+                .with_hint("let readers and the pipeline use an alias: create the index under another name, give it the alias")),
+            more => Err(Error::new(ErrorKind::Config, format!("{alias} is an alias of {} indexes", more.len()))
+                .with_hint("leave it to one of them")),
+        }
+    }
+
+    /// Compares all documents of two indexes: `_id`s, versions and, if wanted, content. Documents that differ are looked at
+    /// again for some seconds, since changes go on.
+    ///
+    /// # Errors
+    /// When the cluster does not answer or refuses.
+    pub async fn compare(&self, old: &str, new: &str, content: bool) -> Result<Difference, Error> {
+        let list = format!("{},{}", segment(old), segment(new));
+        let answer = self.send(Method::POST, &format!("{list}/_refresh"), None).await?;
+        if !answer.status.is_success() {
+            return Err(refused("the refresh of the indexes", &answer));
+        }
+        let (a, b) = (self.sums(old, content).await?, self.sums(new, content).await?);
+        let differs = |id: &str| {
+            let part = self.part(id);
+            a.parts.get(part) != b.parts.get(part)
+        };
+        let mut difference = Difference {
+            documents: a.documents,
+            ..Difference::default()
+        };
+        if a.parts == b.parts {
+            return Ok(difference);
+        }
+        let (mut ours, mut theirs) = (HashMap::new(), HashMap::new());
+        for (index, found) in [(old, &mut ours), (new, &mut theirs)] {
+            let keep = |hit: &Hit<'_>| {
+                if differs(&hit.id) {
+                    found.insert(hit.id.clone(), self.hash(hit));
+                }
+            };
+            self.scan(index, content, keep).await?;
+        }
+        let mut open: Vec<String> = ours
+            .keys()
+            .chain(theirs.keys().filter(|k| !ours.contains_key(*k)))
+            .cloned()
+            .collect();
+        open.retain(|id| ours.get(id) != theirs.get(id));
+        for _ in 0..SETTLING.0 {
+            let (mut still, mut counted) = (
+                Vec::new(),
+                Difference {
+                    documents: a.documents,
+                    ..Difference::default()
+                },
+            );
+            for id in open {
+                let (old, new) = (
+                    self.document(old, &id, content).await?,
+                    self.document(new, &id, content).await?,
+                );
+                match (old, new) {
+                    (a, b) if a == b => continue,
+                    (Some(_), None) => counted.missing = counted.missing.saturating_add(1),
+                    (None, Some(_)) => counted.extra = counted.extra.saturating_add(1),
+                    _ => counted.changed = counted.changed.saturating_add(1),
+                }
+                still.push(id);
+            }
+            difference = counted;
+            if still.is_empty() {
+                break;
+            }
+            open = still;
+            tokio::time::sleep(SETTLING.1).await;
+        }
+        Ok(difference)
+    }
+
+    /// Puts the new index in the place of the old one behind an alias, in one step. The old index stays.
+    ///
+    /// # Errors
+    /// When the cluster refuses.
+    pub async fn switch(&self, alias: &str, old: &str, new: &str) -> Result<(), Error> {
+        let body = json!({ "actions": [
+            { "remove": { "index": old, "alias": alias } },
+            { "add": { "index": new, "alias": alias } },
+        ]});
+        let answer = self.send(Method::POST, "_aliases", Some(&body)).await?;
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(refused(&format!("the switch of alias {alias}"), &answer))
+        }
+    }
+
+    async fn sums(&self, index: &str, content: bool) -> Result<Sums, Error> {
+        let mut sums = Sums {
+            parts: vec![0; PARTS],
+            documents: 0,
+        };
+        let add = |hit: &Hit<'_>| {
+            sums.documents = sums.documents.saturating_add(1);
+            if let Some(part) = sums.parts.get_mut(self.part(&hit.id)) {
+                *part ^= self.hash(hit);
+            }
+        };
+        self.scan(index, content, add).await?;
+        Ok(sums)
+    }
+
+    fn part(&self, id: &str) -> usize {
+        usize::try_from(self.hasher.hash_one(id)).unwrap_or(0) % PARTS
+    }
+
+    fn hash(&self, hit: &Hit<'_>) -> u64 {
+        self.hasher
+            .hash_one((hit.id.as_str(), hit.version, hit.source.map(RawValue::get)))
+    }
+
+    /// Reads all documents of an index as they were at one moment.
+    async fn scan(&self, index: &str, content: bool, mut each: impl FnMut(&Hit<'_>)) -> Result<(), Error> {
+        let body = json!({ "size": PAGE, "sort": ["_doc"], "version": true, "_source": content });
+        let mut answer = self
+            .send(
+                Method::POST,
+                &format!("{}/_search?scroll=2m", segment(index)),
+                Some(&body),
+            )
+            .await?;
+        loop {
+            if !answer.status.is_success() {
+                return Err(refused(&format!("the scan of index {index}"), &answer));
+            }
+            let page: Page<'_> = read(&answer)?;
+            for hit in &page.hits.hits {
+                each(hit);
+            }
+            let more = !page.hits.hits.is_empty();
+            let Some(scroll) = page.scroll else { return Ok(()) };
+            if !more {
+                // The server forgets it after two minutes anyway.
+                let forgotten = self
+                    .send(
+                        Method::DELETE,
+                        "_search/scroll",
+                        Some(&json!({ "scroll_id": scroll })),
+                    )
+                    .await;
+                if let Err(error) = forgotten {
+                    tracing::debug!(error = %error.chain(), "a scan was not closed");
+                }
+                return Ok(());
+            }
+            let next = json!({ "scroll": "2m", "scroll_id": scroll });
+            answer = self.send(Method::POST, "_search/scroll", Some(&next)).await?;
+        }
+    }
+
+    /// Version and content of a document as it is now.
+    async fn document(&self, index: &str, id: &str, content: bool) -> Result<Option<(u64, String)>, Error> {
+        let path = format!("{}/_doc/{}?_source={content}", segment(index), segment(id));
+        let answer = self.send(Method::GET, &path, None).await?;
+        match answer.status.as_u16() {
+            404 => Ok(None),
+            200 => {
+                let hit: Hit<'_> = read(&answer)?;
+                Ok(Some((
+                    hit.version,
+                    hit.source.map_or_else(String::new, |s| s.get().to_owned()),
+                )))
+            }
+            _ => Err(refused(&format!("the look at a document of {index}"), &answer)),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
+        let body = body.map(|b| ("application/json", Bytes::from(b.to_string())));
+        self.client.send(method, path, body).await
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|e| Error::new(ErrorKind::SinkRejected, "the server's answer cannot be read").with_source(e))
+}
