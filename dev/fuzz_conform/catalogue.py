@@ -311,7 +311,7 @@ def builtin():
         T("circle", lambda r: f"<{point(r)},{r.randint(0, 9)}>", key=False),
         T("int4multirange", multi_of(range_of(small, numerically)), since=14), T("tsmultirange", multi_of(range_of(tidy_time)), since=14),
         T("xml", pick("<a/>", "<a b=\"c\">é &amp; <d/></a>", "text only", ""), key=False, needs="xml"),
-        T("hstore", hstore, needs="hstore", key=False), T("citext", text(10), needs="citext"), T("ltree", pick("Top", "a.b.c", "A_1.x", ""), needs="ltree"),
+        T("hstore", hstore, needs="hstore", key=False), T("citext", text(10), needs="citext"), T("ltree", pick("Top", "a.b.c", "A_1.x", ""), needs="ltree", array="full"),
         T("isbn", pick("0393040026", "9780393040029"), needs="isn"), T("ean13", pick("4006381333931"), needs="isn"), T("upc", pick("220356483481"), needs="isn"),
         T("lquery", pick("a.*", "*.b|c"), needs="ltree", key=False),
         T("geometry", pick("POINT(1 2)", "SRID=4326;LINESTRING(0 0,1 1.5)", "POLYGON((0 0,1 0,1 1,0 0))", "POINT EMPTY", "SRID=3857;POINT Z(1 2 3)"), needs="postgis", key=False, default=False),

@@ -175,14 +175,8 @@ class Pgcdc:
             props.setdefault(f"{side}.converter", "org.apache.kafka.connect.json.JsonConverter")
         props["pgcdc.output.type"], props["pgcdc.output.path"] = "ndjson", str(out)
         path, self.log = work / "pgcdc.properties", work / "pgcdc.log"
-        props["bootstrap.servers"] = "unused:1"
         write_properties(path, props)
-        imported = subprocess.run([self.binary, "import", str(path)], capture_output=True, text=True)
-        if imported.returncode:
-            raise Died(f"pgcdc refuses the properties: {imported.stderr.strip()[-1500:]}")
-        config = work / "pgcdc.yaml"
-        config.write_text(re.sub(r"(?ms)^kafka:\n(?:  .*?\n)+", "", imported.stdout))
-        self.process = subprocess.Popen([self.binary, "run", str(config)], env=dict(os.environ, PGCDC_SOURCE_PASSWORD="postgres"), stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([self.binary, "run", str(path)], stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)
 
     def tail(self):
         lines = self.log.read_text(errors="replace").splitlines()

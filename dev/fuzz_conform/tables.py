@@ -215,8 +215,12 @@ BEYOND_NANOSECONDS = re.compile(r"BC|inf|\d{5,}-|(?<!\d)(?!1[7-9]|20|21)\d{4}-")
 class Maker:
     """Makes the tables of one batch."""
 
-    def __init__(self, r, version, extensions, nanoseconds, ill=0.015):
-        self.r, self.ill, self.nanoseconds = r, ill, nanoseconds
+    def __init__(self, r, version, extensions, settings, ill=0.015):
+        self.r, self.ill = r, ill
+        self.nanoseconds = settings.get("time.precision.mode") == "nanoseconds"
+        # Debezium makes up the values of key columns that a filter leaves out
+        self.filtered = any(k.startswith(("column.include", "column.exclude")) for k in settings)
+        self.cutting = any(k.startswith("column.truncate") for k in settings)
         self.base, self.arrays = types_for(version, extensions)
 
     def type(self):
@@ -232,8 +236,10 @@ class Maker:
         if r.random() < 0.04:
             c.type, c.rule = Type(r.choice(["serial", "bigserial", "smallserial"]), lambda r: str(r.randint(1, 99))), None
             return c
-        if r.random() < 0.3 and not t.fragile:
+        if r.random() < 0.3 and self.may_require(t):
             c.not_null = True
+        if self.cutting and t.sql == "numeric":
+            c.rule = "measures of types in the snapshot"
         if t.default and r.random() < 0.3:
             c.default = self.default(c)
         c.external = t.toast and r.random() < 0.6
@@ -268,10 +274,18 @@ class Maker:
             return v
         return self.plain(c.type)
 
+    def may_require(self, t):
+        """Whether Debezium has a value for NOT NULL columns of the type in old rows that do not carry them."""
+        return not t.fragile and not (self.nanoseconds and t.sql.startswith("timestamp") and "zone" not in t.sql)
+
     def plain(self, t):
-        """A value without defects; nanoseconds since 1970 in 64 bits end in 1677 and 2262."""
+        """A value without defects: nanoseconds since 1970 in 64 bits end in 1677 and 2262; and a cut string must not
+        end between the halves of a character.
+        """
         while True:
             v = t.value(self.r)
+            if self.cutting and isinstance(v, str) and not isinstance(v, Ill):
+                v = type(v)("".join(c for c in v if ord(c) <= 0xFFFF))
             if not (self.nanoseconds and t.sql.startswith("timestamp") and "zone" not in t.sql and BEYOND_NANOSECONDS.search(v)):
                 return v
 
@@ -303,7 +317,7 @@ class Maker:
 
     def choose_key(self, t):
         r = self.r
-        able = [c for c in t.columns if c.type.key and not c.rule and not c.generated and c.name != "id" and not c.external]
+        able = [c for c in t.columns if c.type.key and not c.rule and not c.generated and c.name != "id" and not c.external and '"' not in c.name and not self.filtered]
         others = r.sample(able, min(len(able), r.choice([0, 0, 1, 2])))
         columns = [c.name for c in others] + ["id"]
         r.shuffle(columns)
@@ -409,7 +423,7 @@ class Maker:
                     t.rules[c.name] = c.rule
                 op = ("default", c.name, c.default)
             elif kind == "not null":
-                c.not_null = not c.not_null and not c.type.fragile
+                c.not_null = not c.not_null and self.may_require(c.type)
                 op = ("not null", c.name, c.not_null)
         if op:
             phase["ddl"].append(op)

@@ -284,7 +284,9 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
         let prefix = draft.get("format.topic_prefix").cloned().unwrap_or_default();
         draft.set("name", prefix);
     }
-    if draft.get("kafka.bootstrap_servers").is_none() {
+    // With an output of ours nothing goes to Kafka.
+    let elsewhere = all.get("pgcdc.output.type").is_some();
+    if !elsewhere && draft.get("kafka.bootstrap_servers").is_none() {
         let servers = env.get("KAFKA_BOOTSTRAP_SERVERS").cloned();
         let reference = "${KAFKA_BOOTSTRAP_SERVERS:?set it to host:port of the brokers}".to_owned();
         draft.set("kafka.bootstrap_servers", servers.unwrap_or(reference));
@@ -293,7 +295,7 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
     draft.set("format.values.null_names_in_stream", true);
     // Connect leaves to the broker what is not given.
     for path in ["kafka.topics.partitions", "kafka.topics.replication_factor"] {
-        if draft.get(path).is_none() {
+        if !elsewhere && draft.get(path).is_none() {
             draft.set(path, -1);
         }
     }
