@@ -1,7 +1,7 @@
 //! Takes the snapshot on every connection and starts the workers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 
 use cdc_core::engine::{SnapshotJob, Snapshotter};
 use cdc_core::filter::RegexList;
@@ -53,7 +53,6 @@ impl CopySnapshotter {
         let shared = Arc::new(Shared {
             tasks,
             next: AtomicUsize::new(0),
-            first_taken: AtomicBool::new(false),
             types: job.types,
             context: context(facts.lsn, facts.xid, facts.at_us),
             status: job.status,

@@ -1,7 +1,7 @@
 //! One connection's share of the reading: tables, one after the other, each by one COPY.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cdc_core::engine::Status;
@@ -53,7 +53,6 @@ impl Task {
 pub(crate) struct Shared {
     pub(crate) tasks: Vec<Task>,
     pub(crate) next: AtomicUsize,
-    pub(crate) first_taken: AtomicBool,
     pub(crate) types: Arc<TypeCatalog>,
     pub(crate) context: EventContext,
     pub(crate) status: Arc<Status>,
@@ -148,7 +147,8 @@ async fn read(
     let mut copy = session.copy_out(&task.copy()).await?;
     while let Some(line) = copy.next().await? {
         if rows == 0 {
-            first_of_all = !shared.first_taken.swap(true, Ordering::Relaxed);
+            // As in Debezium: if the first table is empty, no row is the first of all.
+            first_of_all = index == 0;
         } else {
             context.snapshot = marker(rows, first_of_all);
             context.position.seq += 1;

@@ -283,12 +283,16 @@ fn complete(draft: &mut Draft, all: &Properties, env: &HashMap<String, String>) 
         let prefix = draft.get("format.topic_prefix").cloned().unwrap_or_default();
         draft.set("name", prefix);
     }
-    name_brokers(draft, env);
+    // With an output of ours nothing goes to Kafka.
+    let elsewhere = all.get("pgcdc.output.type").is_some();
+    if !elsewhere {
+        name_brokers(draft, env);
+    }
     // A known loss of Debezium's: consumers of its topics see what they have seen.
     draft.set("format.values.null_names_in_stream", true);
     // Connect leaves to the broker what is not given.
     for path in ["kafka.topics.partitions", "kafka.topics.replication_factor"] {
-        if draft.get(path).is_none() {
+        if !elsewhere && draft.get(path).is_none() {
             draft.set(path, -1);
         }
     }

@@ -69,7 +69,10 @@ impl PlanColumn {
             out.truncate(start);
             return self.failed(cause.into(), table, failures, out);
         }
-        if let Some(mapper) = &self.mapper {
+        // What stands for a value that is not there is the converter's, which comes after the rules.
+        if let Some(mapper) = &self.mapper
+            && !matches!(datum, None | Some(Datum::Null))
+        {
             mapper.finish(start, out);
         }
         Ok(())

@@ -80,7 +80,10 @@ impl Encoder {
             &format.topic_delimiter,
         )?;
         let run_id = uuid::Uuid::now_v7().to_string();
-        let source = SourceBlock::new(&format.source_version, &format.topic_prefix, database);
+        let mut source = SourceBlock::new(&format.source_version, &format.topic_prefix, database);
+        if !format.values.replace_null_with_default {
+            source = source.without_defaults();
+        }
         let shared = Shared {
             rules: Rules::new(&format.column_rules)?,
             keys: KeyRules::new(&format.message_keys)?,

@@ -7,6 +7,7 @@ use super::format::{ColumnRule, HashVersion};
 use super::source_type::SourceType;
 use crate::connect::{Kind, Schema};
 use crate::filter::RegexList;
+use crate::json;
 use crate::row::Datum;
 use crate::types::ColumnWriter;
 use crate::{Error, ErrorKind};
@@ -41,6 +42,8 @@ enum Action {
 pub(super) enum Mapper {
     /// The string is cut after so many UTF-16 units.
     Truncate(usize),
+    /// So many bytes stay.
+    TruncateBytes(usize),
     /// A constant JSON token.
     Constant(Box<[u8]>),
     /// A digest in hexadecimal.
@@ -78,11 +81,17 @@ impl Rules {
             .find(|r| r.columns.is_match(&name) || r.types.is_match(&kind))?;
         match &rule.action {
             Action::Truncate(chars) => {
+                // A column that cannot hold more is left alone, whatever a rule with more says.
                 let longest = i64::try_from(*chars).unwrap_or(i64::MAX);
-                if source.length > longest {
-                    parameter(schema, "truncateLength", chars.to_string());
+                if source.length <= longest {
+                    return None;
                 }
-                (schema.kind == Kind::String).then_some(Mapper::Truncate(*chars))
+                parameter(schema, "truncateLength", chars.to_string());
+                match (&schema.kind, &schema.name) {
+                    (Kind::String, _) => Some(Mapper::Truncate(*chars)),
+                    (Kind::Bytes, None) => Some(Mapper::TruncateBytes(*chars)),
+                    _ => None,
+                }
             }
             Action::Mask(chars) => {
                 parameter(schema, "masked", "true".into());
@@ -183,7 +192,7 @@ impl Mapper {
     /// the value stays what the column's writer makes of it.
     pub(super) fn write(&self, datum: Option<Datum<'_>>, nullable: bool, out: &mut Vec<u8>) -> bool {
         match self {
-            Self::Truncate(_) => false,
+            Self::Truncate(_) | Self::TruncateBytes(_) => false,
             Self::Constant(token) => {
                 out.extend_from_slice(token);
                 true
@@ -213,8 +222,10 @@ impl Mapper {
 
     /// Changes the token that the column's writer appended at `start`.
     pub(super) fn finish(&self, start: usize, out: &mut Vec<u8>) {
-        if let Self::Truncate(chars) = self {
-            truncate_token(start, *chars, out);
+        match self {
+            Self::Truncate(chars) => truncate_token(start, *chars, out),
+            Self::TruncateBytes(bytes) => truncate_base64(start, *bytes, out),
+            Self::Constant(_) | Self::Hash { .. } => {}
         }
     }
 }
@@ -239,6 +250,22 @@ fn truncate_token(start: usize, chars: usize, out: &mut Vec<u8>) {
         out.truncate(keep);
         out.push(b'"');
     }
+}
+
+/// Cuts a string of base64 after so many of the bytes that it stands for.
+fn truncate_base64(start: usize, bytes: usize, out: &mut Vec<u8>) {
+    let Some([b'"', body @ .., b'"']) = out.get(start..) else {
+        return;
+    };
+    let keep = bytes.div_ceil(3).saturating_mul(4);
+    let Some(head) = body.get(..keep).filter(|_| body.len() > keep || bytes % 3 != 0) else {
+        return;
+    };
+    let Ok(plain) = base64_simd::STANDARD.decode_to_vec(head) else {
+        return;
+    };
+    out.truncate(start);
+    json::write_base64(out, plain.get(..bytes).unwrap_or(&plain));
 }
 
 /// Bytes and UTF-16 units of the first character of a JSON string's inside.
@@ -269,6 +296,21 @@ mod tests {
         out.extend_from_slice(token.as_bytes());
         truncate_token(1, chars, &mut out);
         String::from_utf8(out.split_off(1)).unwrap()
+    }
+
+    #[test]
+    fn bytes_are_cut_under_their_base64() {
+        let cut = |token: &str, bytes| {
+            let mut out = token.as_bytes().to_vec();
+            truncate_base64(0, bytes, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(cut("\"J2EnICYgJ2In\"", 3), "\"J2En\"");
+        assert_eq!(cut("\"J2EnICYgJ2In\"", 4), "\"J2EnIA==\"");
+        assert_eq!(cut("\"J2En\"", 3), "\"J2En\"");
+        assert_eq!(cut("\"J2E=\"", 2), "\"J2E=\"");
+        assert_eq!(cut("\"J2E=\"", 9), "\"J2E=\"");
+        assert_eq!(cut("\"\"", 0), "\"\"");
     }
 
     #[test]

@@ -88,10 +88,10 @@ impl NameAdjustment {
     }
 }
 
-/// `_u` and lower-case hex, padded to four digits only when there are one or two.
+/// `_u` and lower-case hex, with two zeros before it when there are one or two digits.
 fn unicode_escape(unit: u16) -> String {
     if unit <= 0xff {
-        format!("_u{unit:04x}")
+        format!("_u00{unit:x}")
     } else {
         format!("_u{unit:x}")
     }
@@ -273,6 +273,7 @@ mod tests {
         let schema = NameAdjustment::Avro.adjust("srv_My_Schema_Strange-Table.1.Key", Role::Schema);
         assert_eq!(schema, "srv_My_Schema_Strange_Table.1.Key");
         assert_eq!(NameAdjustment::AvroUnicode.adjust("a_b", Role::Field), "a_u005fb");
+        assert_eq!(NameAdjustment::AvroUnicode.adjust("a\tb", Role::Field), "a_u009b");
         assert_eq!(NameAdjustment::None.adjust("1 a", Role::Field), "1 a");
     }
 }

@@ -110,7 +110,7 @@ fn known_columns(shared: &Shared, table: &Table, types: &TypeCatalog) -> Result<
             continue;
         };
         let mut schema = writer.schema().clone();
-        if shared.format.include_schema_comments {
+        if shared.format.include_schema_comments && column.comment.is_some() {
             schema.doc.clone_from(&column.comment);
         }
         known.push(Known {

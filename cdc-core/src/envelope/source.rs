@@ -12,6 +12,9 @@ pub(super) struct SourceBlock {
     database: Box<[u8]>,
     /// `catalog_xmin` of the slot, if it is fetched.
     pub(super) xmin: Option<u64>,
+    /// `snapshot` outside a snapshot: Debezium leaves it null, and the converter puts the schema's default, `false`,
+    /// there unless it is told not to (`replace.null.with.default`).
+    streamed: &'static [u8],
 }
 
 impl SourceBlock {
@@ -21,14 +24,21 @@ impl SourceBlock {
         open.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
         json::write_str(&mut open, server.as_bytes());
         open.extend_from_slice(b",\"ts_ms\":");
-        let mut db = b"\",\"db\":".to_vec();
+        let mut db = b",\"db\":".to_vec();
         json::write_str(&mut db, database.as_bytes());
         db.extend_from_slice(b",\"sequence\":\"[");
         Self {
             open: open.into(),
             database: db.into(),
             xmin: None,
+            streamed: b"\"false\"",
         }
+    }
+
+    /// The block of a converter that leaves null where a schema has a default.
+    pub(super) fn without_defaults(mut self) -> Self {
+        self.streamed = b"null";
+        self
     }
 
     /// The fragment with a table's names, from after `ts_ns` up to the value of `txId`.
@@ -46,8 +56,14 @@ impl SourceBlock {
         let incremental = c.snapshot == SnapshotMarker::Incremental;
         out.extend_from_slice(&self.open);
         json::write_i64(out, c.commit_us.div_euclid(1000));
-        out.extend_from_slice(b",\"snapshot\":\"");
-        out.extend_from_slice(c.snapshot.as_str().as_bytes());
+        out.extend_from_slice(b",\"snapshot\":");
+        if c.snapshot == SnapshotMarker::None {
+            out.extend_from_slice(self.streamed);
+        } else {
+            out.push(b'"');
+            out.extend_from_slice(c.snapshot.as_str().as_bytes());
+            out.push(b'"');
+        }
         out.extend_from_slice(&self.database);
         match c.last_commit_lsn {
             Some(lsn) => quoted(lsn.0, out),
@@ -135,6 +151,8 @@ mod tests {
         let text = write(&block, &c);
         assert!(text.contains(r#""snapshot":"false""#), "{text}");
         assert!(text.contains(r#""sequence":"[\"11\",\"12\"]""#), "{text}");
+        let bare = write(&block.clone().without_defaults(), &c);
+        assert!(bare.contains(r#""snapshot":null,"db":"db""#), "{bare}");
         assert!(
             text.ends_with(r#""txId":null,"lsn":12,"xmin":9,"origin":"env_origin","origin_lsn":4660}"#),
             "{text}"

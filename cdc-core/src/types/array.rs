@@ -3,7 +3,9 @@
 use super::codec::Codec;
 use super::error::{Fault, Written};
 use super::scratch;
+use super::temporal::ClockForm;
 
+const NANOSECONDS: Codec = Codec::Timestamp(ClockForm::Nanos);
 const BAD: Fault = Fault::Malformed("not the text of an array");
 
 /// How an array's elements are written.
@@ -24,6 +26,7 @@ impl ArrayCodec {
         // Whether a value may come next (after one only a delimiter or the end may), and whether a brace was last.
         let mut open = true;
         let mut empty = false;
+        let mut lost = None;
         while let [b, tail @ ..] = rest {
             match *b {
                 b'{' if open => {
@@ -49,24 +52,42 @@ impl ArrayCodec {
                     rest = tail;
                 }
                 b'"' if open && depth > 0 => {
-                    rest = self.write_quoted(tail, out)?;
+                    rest = self.write_quoted(tail, out, &mut lost)?;
                     open = false;
                 }
                 _ if open && depth > 0 => {
-                    rest = self.write_bare(rest, out)?;
+                    rest = self.write_bare(rest, out, &mut lost)?;
                     open = false;
                 }
                 _ => return Err(BAD),
             }
         }
-        if depth == 0 && rest.is_empty() && !open {
-            Ok(())
-        } else {
-            Err(BAD)
+        if depth != 0 || !rest.is_empty() || open {
+            return Err(BAD);
+        }
+        lost.map_or(Ok(()), |reason| Err(Fault::LostElement(reason)))
+    }
+
+    /// Appends an element; one that nanoseconds cannot hold is null, and alone so, as in Debezium.
+    fn write_element(&self, text: &[u8], out: &mut Vec<u8>, lost: &mut Option<&'static str>) -> Written {
+        let start = out.len();
+        match self.element.write(text, out) {
+            Err(Fault::Lost(reason)) if self.nullable && self.element == NANOSECONDS => {
+                out.truncate(start);
+                out.extend_from_slice(b"null");
+                *lost = Some(reason);
+                Ok(())
+            }
+            written => written,
         }
     }
 
-    fn write_bare<'t>(&self, text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], Fault> {
+    fn write_bare<'t>(
+        &self,
+        text: &'t [u8],
+        out: &mut Vec<u8>,
+        lost: &mut Option<&'static str>,
+    ) -> Result<&'t [u8], Fault> {
         let end = text
             .iter()
             .position(|b| *b == self.delimiter || *b == b'}')
@@ -77,12 +98,17 @@ impl ArrayCodec {
             b"NULL" if self.nullable => out.extend_from_slice(b"null"),
             b"NULL" => return Err(Fault::Lost("the array's elements cannot be null")),
             _ if element.contains(&b'\\') => self.write_unescaped(element, out)?,
-            _ => self.element.write(element, out)?,
+            _ => self.write_element(element, out, lost)?,
         }
         Ok(rest)
     }
 
-    fn write_quoted<'t>(&self, text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], Fault> {
+    fn write_quoted<'t>(
+        &self,
+        text: &'t [u8],
+        out: &mut Vec<u8>,
+        lost: &mut Option<&'static str>,
+    ) -> Result<&'t [u8], Fault> {
         let mut end = 0;
         let mut escaped = false;
         loop {
@@ -106,7 +132,7 @@ impl ArrayCodec {
         if escaped {
             self.write_unescaped(element, out)?;
         } else {
-            self.element.write(element, out)?;
+            self.write_element(element, out, lost)?;
         }
         rest.get(1..).ok_or(BAD)
     }

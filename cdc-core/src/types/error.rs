@@ -47,6 +47,8 @@ pub(crate) enum Fault {
     Malformed(&'static str),
     /// The representation has no form for this value: Debezium writes null, and so do we, but counted.
     Lost(&'static str),
+    /// The array is written, but for elements that have no form: these are null.
+    LostElement(&'static str),
 }
 
 pub(crate) type Written = Result<(), Fault>;

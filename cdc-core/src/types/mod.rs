@@ -153,6 +153,10 @@ impl ColumnWriter {
         };
         match written {
             Ok(()) => Ok(()),
+            Err(Fault::LostElement(reason)) => {
+                self.count_lost(reason);
+                Ok(())
+            }
             Err(fault) => {
                 out.truncate(start);
                 self.write_lost(fault, out)
@@ -164,10 +168,17 @@ impl ColumnWriter {
     fn write_lost(&self, fault: Fault, out: &mut Vec<u8>) -> Result<(), ValueError> {
         let reason = match fault {
             Fault::Lost(reason) if self.nullable || *self.null != *NULL => reason,
-            Fault::Lost(reason) | Fault::Malformed(reason) => {
+            Fault::Lost(reason) | Fault::LostElement(reason) | Fault::Malformed(reason) => {
                 return Err(ValueError::new(&self.column, &self.type_name, reason));
             }
         };
+        self.count_lost(reason);
+        out.extend_from_slice(&self.null);
+        Ok(())
+    }
+
+    #[cold]
+    fn count_lost(&self, reason: &'static str) {
         metrics::counter!(VALUES_LOST).increment(1);
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -177,8 +188,6 @@ impl ColumnWriter {
                 "a value has no form in the chosen representation and is written as null"
             );
         }
-        out.extend_from_slice(&self.null);
-        Ok(())
     }
 
     /// Appends Debezium's filler for a column that the old tuple does not carry: `null` where that is allowed, else

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::draft::Draft;
 use super::super::parse;
-use super::row::{Given, Row, flag, number, refused, refused_unless, text, with, word};
+use super::row::{Given, Row, flag, no_meaning, number, refused, refused_unless, text, with, word};
 
 pub(super) const ROWS: &[Row] = &[
     word(
@@ -76,10 +76,10 @@ pub(super) const ROWS: &[Row] = &[
         "format.field_name_adjustment",
         ADJUSTMENTS,
     ),
-    flag(
+    no_meaning(
         "include.schema.comments",
         "false",
-        "format.include_schema_comments",
+        "Debezium finds no comments in PostgreSQL's catalog; `format.include_schema_comments` puts them into schemas",
     ),
     with(
         "column.truncate.to.<n>.chars",

@@ -1,0 +1,127 @@
+"""Whether two engines have said the same of a table."""
+import importlib.machinery
+import importlib.util
+import json
+import pathlib
+import re
+
+COMPARE = pathlib.Path(__file__).resolve().parent.parent / "compare"
+_loader = importlib.machinery.SourceFileLoader("conform_compare", str(COMPARE))
+_spec = importlib.util.spec_from_loader("conform_compare", _loader)
+comparator = importlib.util.module_from_spec(_spec)
+_loader.exec_module(comparator)
+
+ROUGH = re.compile(r'"(ts_ms|ts_us|ts_ns)":\d+|"sequence":"(?:[^"\\]|\\.)*"')
+
+
+def same_text(a, b):
+    """Equality once what differs from run to run is masked; quickly for those that differ in nothing else."""
+    if a == b:
+        return True
+    if a is None or b is None:
+        return False
+    if ROUGH.sub("", a) == ROUGH.sub("", b):
+        return True
+    return comparator.norm_text(a) == comparator.norm_text(b)
+
+
+def same_headers(a, b):
+    strip = lambda hs: [(k, v) for k, v in hs if not k.startswith("__debezium.context.")]
+    a, b = strip(a), strip(b)
+    return len(a) == len(b) and all(x[0] == y[0] and same_text(x[1], y[1]) for x, y in zip(a, b))
+
+
+def positions(value):
+    """What both must agree on when they read the same log: transaction, position, commit time."""
+    try:
+        payload = json.loads(value)
+    except (TypeError, ValueError):
+        return None
+    payload = payload.get("payload", payload) if isinstance(payload, dict) else payload
+    source = payload.get("source") if isinstance(payload, dict) else None
+    if not isinstance(source, dict) or source.get("snapshot") not in ("false", None):
+        return None
+    return tuple(source.get(k) for k in ("txId", "lsn", "ts_us"))
+
+
+def differences(want, got):
+    """The differences of one topic's records, as (index, part, expected, actual)."""
+    out = []
+    if len(want) != len(got):
+        out.append((min(len(want), len(got)), "count", f"{len(want)} records", f"{len(got)} records"))
+    for n, (a, b) in enumerate(zip(want, got)):
+        for part, same in (("headers", same_headers(a[1], b[1])), ("key", same_text(a[2], b[2])), ("value", same_text(a[3], b[3]))):
+            if not same:
+                i = {"headers": 1, "key": 2, "value": 3}[part]
+                out.append((n, part, a[i], b[i]))
+        if positions(a[3]) != positions(b[3]):
+            out.append((n, "position", positions(a[3]), positions(b[3])))
+    return out
+
+
+def blind(records, columns):
+    """The records without some columns, in payloads and schemas."""
+    def cut(v):
+        if isinstance(v, dict):
+            if "fields" in v and isinstance(v["fields"], list):
+                v = {**v, "fields": [f for f in v["fields"] if f.get("field") not in columns]}
+            return {k: cut(x) for k, x in v.items() if k not in columns}
+        return [cut(x) for x in v] if isinstance(v, list) else v
+
+    def side(text):
+        try:
+            return text and json.dumps(cut(json.loads(text)), ensure_ascii=False, separators=(",", ":"))
+        except ValueError:
+            return text
+    return [(t, h, side(k), side(v)) for t, h, k, v in records]
+
+
+PROPAGATED = re.compile(r'"__debezium\.source\.column\.(type|length|scale)":"(?:[^"\\]|\\.)*",?')
+
+
+def without_types(records):
+    """The records without the propagated types of columns in those that a snapshot read: Debezium has other ones there."""
+    cut = lambda text: PROPAGATED.sub("", text) if text and '"op":"r"' in text else text
+    # the key of a snapshot's record has no operation: leave the types out of all keys
+    return [(t, h, k and PROPAGATED.sub("", k), cut(v)) for t, h, k, v in records]
+
+
+def fields(difference):
+    """The names of the columns in which a difference shows, for the report: (where, name, expected, actual)."""
+    n, part, a, b = difference
+    try:
+        a, b = json.loads(a), json.loads(b)
+    except (TypeError, ValueError):
+        return [(part, "", a, b)]
+    out = []
+
+    def walk(where, x, y):
+        if type(x) is type(y) and isinstance(x, dict):
+            if list(x) != list(y):
+                out.append((where, "members", list(x), list(y)))
+            for k in x:
+                if k in y:
+                    walk(f"{where}.{k}", x[k], y[k])
+        elif isinstance(x, list) and isinstance(y, list) and len(x) == len(y):
+            for i, (p, q) in enumerate(zip(x, y)):
+                name = p.get("field") or p.get("name") if isinstance(p, dict) else None
+                walk(f"{where}[{name if name is not None else i}]", p, q)
+        elif x != y or type(x) is not type(y):
+            if not re.search(r"ts_[mun]s$|sequence$|source.(txId|lsn)$", where):
+                out.append((where, "", x, y))
+    walk(part, a, b)
+    return out or [(part, "as written", a, b)]
+
+
+def spellings(name):
+    """A column's name under each field name adjustment."""
+    avro = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    code = lambda c: "".join(f"_u{int.from_bytes(u, 'big'):x}" if int.from_bytes(u, "big") > 0xFF else f"_u{int.from_bytes(u, 'big'):04x}" for u in utf16(c))
+    unicode_ = "".join(c if re.match(r"[A-Za-z0-9]", c) else code(c) for c in name)
+    digit = lambda s: "_" + s if s[:1].isdigit() else s
+    return {name, digit(avro), avro, unicode_, digit(unicode_)}
+
+
+def utf16(c):
+    b = c.encode("utf-16-be")
+    return [b[i:i + 2] for i in range(0, len(b), 2)]

@@ -1,0 +1,140 @@
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.debezium.embedded.Connect;
+import io.debezium.engine.DebeziumEngine;
+import io.debezium.engine.RecordChangeEvent;
+import io.debezium.engine.format.ChangeEventFormat;
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.FileWriter;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.connect.json.JsonConverter;
+import org.apache.kafka.connect.source.SourceRecord;
+
+/**
+ * Runs the real Debezium engine, as often as it is told to, in one JVM.
+ *
+ * <p>Standard input takes one command a line: {@code run PROPERTIES OUT} starts an engine that appends each record to OUT
+ * as a line of JSON, {@code stop} ends it, the end of the input ends the program. Standard output answers {@code running},
+ * and {@code ended ok=… MESSAGE} once for each engine, whether it was told to stop or stopped by itself.
+ *
+ * <p>A record's line has topic, partition, timestamp, headers, key and value, the last three as the exact text of Kafka
+ * Connect's JsonConverter. Properties that begin with "converter." configure that.
+ */
+public class Oracle {
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+  private static PrintStream answers;
+
+  public static void main(String[] args) throws Exception {
+    answers = System.out;
+    System.setOut(System.err); // what libraries print is no answer
+    BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    Run run = null;
+    for (String line = in.readLine(); line != null; line = in.readLine()) {
+      String[] words = line.split(" ");
+      if (words[0].equals("run")) {
+        run = new Run(Path.of(words[1]), Path.of(words[2]));
+      } else if (words[0].equals("stop") && run != null) {
+        run.stop();
+        run = null;
+      }
+    }
+    if (run != null) run.stop();
+    System.exit(0);
+  }
+
+  private static synchronized void answer(String text) {
+    answers.println(text.replace('\n', ' '));
+    answers.flush();
+  }
+
+  /** One engine from its start to its end. */
+  private static final class Run {
+    private final DebeziumEngine<RecordChangeEvent<SourceRecord>> engine;
+    private final ExecutorService executor = Executors.newSingleThreadExecutor();
+    private final PrintWriter out;
+    private final JsonConverter keys = new JsonConverter();
+    private final JsonConverter values = new JsonConverter();
+
+    Run(Path properties, Path file) throws Exception {
+      Properties props = new Properties();
+      try (Reader r = Files.newBufferedReader(properties)) {
+        props.load(r);
+      }
+      Map<String, Object> converter = new HashMap<>();
+      for (String name : props.stringPropertyNames()) {
+        if (name.startsWith("converter.")) converter.put(name.substring("converter.".length()), props.getProperty(name));
+      }
+      converter.putIfAbsent("schemas.enable", "true");
+      keys.configure(converter, true);
+      values.configure(converter, false);
+      out = new PrintWriter(new BufferedWriter(new FileWriter(file.toFile(), StandardCharsets.UTF_8, true)), false);
+      engine = DebeziumEngine.create(ChangeEventFormat.of(Connect.class)).using(props)
+          .using((ok, message, error) -> {
+            if (error != null) error.printStackTrace();
+            Throwable root = error;
+            while (root != null && root.getCause() != null) root = root.getCause();
+            answer("ended ok=" + ok + " " + message + (root == null ? "" : ": " + root));
+          })
+          .notifying((batch, committer) -> {
+            for (RecordChangeEvent<SourceRecord> event : batch) {
+              out.println(line(event.record()));
+              committer.markProcessed(event);
+            }
+            out.flush();
+            committer.markBatchFinished();
+          })
+          .build();
+      answer("running");
+      executor.execute(engine);
+    }
+
+    private String line(SourceRecord s) {
+      ObjectNode line = MAPPER.createObjectNode();
+      line.put("topic", s.topic());
+      if (s.kafkaPartition() != null) line.put("partition", s.kafkaPartition());
+      if (s.timestamp() != null) line.put("timestamp", s.timestamp());
+      ArrayNode headers = line.putArray("headers");
+      s.headers().forEach(h -> {
+        byte[] b = values.fromConnectHeader(s.topic(), h.key(), h.schema(), h.value());
+        ObjectNode node = headers.addObject();
+        node.put("key", h.key());
+        node.put("value", text(b));
+      });
+      line.put("key", text(keys.fromConnectData(s.topic(), s.keySchema(), s.key())));
+      line.put("value", text(values.fromConnectData(s.topic(), s.valueSchema(), s.value())));
+      line.set("source_partition", MAPPER.valueToTree(s.sourcePartition()));
+      line.set("source_offset", MAPPER.valueToTree(s.sourceOffset()));
+      return line.toString();
+    }
+
+    private static String text(byte[] bytes) {
+      return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    /** Ends the engine; the completion callback answers. */
+    void stop() throws Exception {
+      try {
+        engine.close();
+      } catch (IllegalStateException e) {
+        // it has ended by itself, and said so
+      }
+      executor.shutdown();
+      executor.awaitTermination(30, TimeUnit.SECONDS);
+      out.close();
+    }
+  }
+}
