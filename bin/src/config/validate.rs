@@ -120,21 +120,25 @@ impl Validated {
         }
         let consume = keep(consume(config.consume, stages, &format), &mut problems);
         match (stages, offsets, capture, consume, reshape) {
-            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape)) if problems.is_empty() => Ok(Self {
-                name: config.name,
-                stages,
-                source,
-                format,
-                reshape,
-                capture,
-                consume,
-                kafka: config.kafka,
-                index: config.index,
-                output: config.output,
-                offsets,
-                http: config.http,
-                log: config.log,
-            }),
+            (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape))
+                if problems.is_empty() =>
+            {
+                Ok(Self {
+                    name: config.name,
+                    stages,
+                    source,
+                    format,
+                    reshape,
+                    capture,
+                    consume,
+                    kafka: config.kafka,
+                    index: config.index,
+                    output: config.output,
+                    offsets,
+                    http: config.http,
+                    log: config.log,
+                })
+            }
             _ => Err(problems),
         }
     }

@@ -56,7 +56,10 @@ fn named(draft: &mut Draft, given: &Given<'_>, list: &str) -> Result<(), String>
     let all = given.all.get(list).map(parse::list).unwrap_or_default();
     let rest = given.captures.first().copied().unwrap_or_default();
     // An alias may hold dots.
-    if !all.iter().any(|alias| rest.strip_prefix(alias.as_str()).is_some_and(|r| r.starts_with('.'))) {
+    if !all.iter().any(|alias| {
+        rest.strip_prefix(alias.as_str())
+            .is_some_and(|r| r.starts_with('.'))
+    }) {
         draft.note(given.name, format!("has no effect: it is not named in `{list}`"));
     }
     Ok(())
@@ -71,9 +74,17 @@ fn settings<'a>(given: &'a Given<'_>, prefix: &'a str) -> impl Iterator<Item = (
         .filter(|(name, _)| *name != "type")
 }
 
-fn class_of<'c>(given: &Given<'_>, prefix: &str, classes: &'c [Class]) -> Result<(&'c Class, Option<&'static str>), String> {
+fn class_of<'c>(
+    given: &Given<'_>,
+    prefix: &str,
+    classes: &'c [Class],
+) -> Result<(&'c Class, Option<&'static str>), String> {
     let name = format!("{prefix}type");
-    let kind = given.all.get(&name).ok_or_else(|| format!("{name} is missing: name the class"))?.trim();
+    let kind = given
+        .all
+        .get(&name)
+        .ok_or_else(|| format!("{name} is missing: name the class"))?
+        .trim();
     let (plain, side) = match kind.rsplit_once('$') {
         Some((plain, "Key")) => (plain, Some("key")),
         Some((plain, "Value")) => (plain, Some("value")),
@@ -82,14 +93,18 @@ fn class_of<'c>(given: &Given<'_>, prefix: &str, classes: &'c [Class]) -> Result
     let Some(class) = classes.iter().find(|c| c.names.contains(&plain)) else {
         let known = classes.iter().flat_map(|c| c.names.iter().copied());
         let hint = nearest(plain, known).map_or_else(String::new, |n| format!("; did you mean {n}?"));
-        return Err(format!("{name}: there is no Java class to load, and {kind} has no counterpart here{hint}"));
+        return Err(format!(
+            "{name}: there is no Java class to load, and {kind} has no counterpart here{hint}"
+        ));
     };
     if let Some(reason) = class.refused {
         return Err(format!("{name}: {kind}: {reason}"));
     }
     match (class.sided, side) {
         (true, None) => Err(format!("{name}: say which side: {plain}$Key or {plain}$Value")),
-        (false, Some(_)) => Err(format!("{name}: {plain} has no sides: name it without $Key and $Value")),
+        (false, Some(_)) => Err(format!(
+            "{name}: {plain} has no sides: name it without $Key and $Value"
+        )),
         _ => Ok((class, side)),
     }
 }
@@ -111,6 +126,15 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
             }
             _ => set(draft, class, &prefix, name, value, &mut options)?,
         }
+    }
+    // The two classes of this router differ in one default.
+    if class
+        .names
+        .contains(&"io.debezium.transforms.ToLogicalTopicRouter")
+    {
+        options
+            .entry("key_field_name")
+            .or_insert_with(|| "__dbz__sourceIdentifier".into());
     }
     // Connect ignores it without a predicate.
     if !step.contains_key("predicate") {
@@ -146,11 +170,12 @@ fn set(
             let unknown = || format!("{whole}: `{value}` is none of {}", words.join(", "));
             Value::from(*word.ok_or_else(unknown)?)
         }
+        Kind::Only(values, _) if values.iter().any(|v| v.eq_ignore_ascii_case(value.trim())) => return Ok(()),
+        Kind::Only(_, reason) => return Err(format!("{whole}: {value}: {reason}")),
         Kind::NoEffect(reason) => {
             draft.note(&whole, format!("has no effect: {reason}"));
             return Ok(());
         }
-        Kind::Refused(reason) => return Err(format!("{whole}: {reason}")),
     };
     options.insert(option.key(), parsed);
     Ok(())
