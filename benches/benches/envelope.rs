@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use cdc_core::Batch;
-use cdc_core::envelope::{Encoder, EventContext, Format, OldRow, RowOp};
+use cdc_core::envelope::{Encoder, EventContext, Format, OldRow, Reshape, RowOp};
 use cdc_core::filter::{Capture, Filters};
 use cdc_core::row::{ColumnKind, ColumnRef, RowView};
 use cdc_core::schema::{Column, Table, TypeCatalog, TypeInfo, TypeKind};
+use cdc_core::transform::{ChainConfig, ExtractNewRecordState, StepConfig};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Name, type OID, type name, modifier, value: about 190 bytes a row.
@@ -149,5 +150,58 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, encode);
+/// The same row through ExtractNewRecordState: encoded, read, unwrapped, written.
+fn unwrap(c: &mut Criterion) {
+    let capture = Arc::new(Capture::new(&Filters::default()).unwrap());
+    let (data, columns) = row();
+    let row = RowView::new(&data, &columns);
+    let context = EventContext {
+        xid: Some(4711),
+        commit_us: 1_795_527_662_098_465,
+        now_ns: 1_795_527_662_454_910_007,
+        ..EventContext::default()
+    };
+    let mut group = c.benchmark_group("transforms");
+    group.throughput(Throughput::Elements(1));
+    for (name, schemas) in [("schemas off", false), ("schemas on", true)] {
+        let format = Format {
+            topic_prefix: "srv".into(),
+            key_schemas: schemas,
+            value_schemas: schemas,
+            ..Format::default()
+        };
+        let step = StepConfig {
+            extract_new_record_state: Some(ExtractNewRecordState {
+                add_fields: vec!["op".into(), "source.ts_ms".into()],
+                ..ExtractNewRecordState::default()
+            }),
+            ..StepConfig::default()
+        };
+        let chain = ChainConfig {
+            transforms: vec![step],
+            ..ChainConfig::default()
+        };
+        let reshape = Reshape {
+            chain: chain.build().unwrap(),
+            ..Reshape::default()
+        };
+        let mut encoder =
+            Encoder::with_reshape(&Arc::new(format), Arc::clone(&capture), "shop", reshape).unwrap();
+        let plan = encoder.plan(&table(), &types()).unwrap().unwrap();
+        let mut batch = Batch::with_capacity(1 << 20);
+        group.bench_function(format!("extract_new_record_state, {name}"), |b| {
+            b.iter(|| {
+                if batch.bytes_len() > 1 << 19 {
+                    batch.reset(1 << 20);
+                }
+                encoder
+                    .row(&plan, RowOp::Insert(row), &context, &mut batch)
+                    .unwrap();
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, encode, unwrap);
 criterion_main!(benches);

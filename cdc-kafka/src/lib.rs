@@ -7,7 +7,8 @@
 //!    librdkafka (`produce`), whose acknowledgements move the watermark (`delivery`).
 //! 3. `offsets`: the offset record of a pipeline.
 //! 4. `source`: reads topics back into batches.
-//! 5. `probe`: what `pgcdc doctor` asks.
+//! 5. `registry`: schemas for the Avro converter.
+//! 6. `probe`: what `pgcdc doctor` asks.
 #![deny(unsafe_code)]
 
 mod client;
@@ -19,6 +20,7 @@ mod offsets;
 mod probe;
 mod produce;
 mod properties;
+mod registry;
 mod report;
 mod sink;
 mod source;
@@ -28,5 +30,6 @@ mod topics;
 pub use config::{KafkaConfig, Scalar, TopicGroup, TopicsConfig};
 pub use offsets::KafkaOffsetStore;
 pub use probe::{BrokerInfo, probe};
+pub use registry::{Registry, RegistryConfig};
 pub use sink::{KafkaSink, SinkOptions};
 pub use source::{ConsumedBatch, GroupWatch, KafkaSource, PartitionEnd, SourceConfig};

@@ -1,14 +1,18 @@
 //! Forms of keys, values and headers other than the format's JSON.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use cdc_core::convert::{
-    ByteArrayConverter, Converter, JsonConverter, JsonOptions, SimpleHeaderConverter, StringConverter,
+    AvroConverter, AvroOptions, ByteArrayConverter, Converter, JsonConverter, JsonOptions,
+    SimpleHeaderConverter, StringConverter, SubjectNaming,
 };
 use cdc_core::envelope::{Format, OnRecordError, Reshape};
 use cdc_core::transform::{ChainConfig, PredicateConfig, StepConfig};
 use cdc_core::types::DecimalFormat;
+use cdc_kafka::{Registry, RegistryConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 use super::Problem;
 
@@ -30,6 +34,8 @@ pub struct ConvertersConfig {
 pub enum ConverterConfig {
     /// JSON, as Connect's JsonConverter.
     Json(JsonConfig),
+    /// Avro with a schema registry, as Confluent's AvroConverter.
+    Avro(AvroConfig),
     /// The text of a value.
     String,
     /// Bytes as they are; nothing else.
@@ -50,9 +56,47 @@ pub struct JsonConfig {
     pub replace_null_with_default: Option<bool>,
 }
 
+/// Options of the Avro converter.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AvroConfig {
+    /// The registry.
+    pub registry: RegistryConfig,
+    /// How subjects are named.
+    #[serde(default)]
+    pub subjects: SubjectNaming,
+    /// Whether schemas are registered; else they must be there.
+    #[serde(default = "on")]
+    pub auto_register: bool,
+    /// Whether the subject's latest schema is used, which must be the same one.
+    #[serde(default)]
+    pub use_latest_version: bool,
+}
+
+fn on() -> bool {
+    true
+}
+
 impl ConverterConfig {
-    fn build(&self, schemas: bool, format: &Format) -> Box<dyn Converter> {
-        match self {
+    fn build(
+        &self,
+        key: bool,
+        schemas: bool,
+        format: &Format,
+    ) -> Result<Box<dyn Converter>, cdc_core::Error> {
+        Ok(match self {
+            Self::Avro(avro) => {
+                let options = AvroOptions {
+                    key,
+                    subjects: avro.subjects,
+                    auto_register: avro.auto_register,
+                    use_latest: avro.use_latest_version,
+                };
+                Box::new(AvroConverter::new(
+                    options,
+                    Arc::new(Registry::new(&avro.registry)?),
+                ))
+            }
             Self::Json(json) => Box::new(JsonConverter::new(JsonOptions {
                 schemas: json.schemas.unwrap_or(schemas),
                 decimal_format: json.decimal_format.unwrap_or(format.values.decimal_format),
@@ -63,7 +107,7 @@ impl ConverterConfig {
             Self::String => Box::new(StringConverter),
             Self::Bytes => Box::new(ByteArrayConverter),
             Self::Simple => Box::new(SimpleHeaderConverter),
-        }
+        })
     }
 }
 
@@ -79,19 +123,32 @@ pub(super) fn reshape(
         transforms,
         predicates,
     };
-    let chain = chain.build().map_err(|fault| Problem::new(fault.path, fault.reason))?;
+    let chain = chain
+        .build()
+        .map_err(|fault| Problem::new(fault.path, fault.reason))?;
     for (side, converter) in [("key", &converters.key), ("value", &converters.value)] {
         if matches!(converter, Some(ConverterConfig::Simple)) {
             let path = format!("converters.{side}.type");
             return Err(Problem::new(path, "`simple` is for headers: use `string`"));
         }
     }
-    let side = |config: &Option<ConverterConfig>, schemas| config.as_ref().map(|c| c.build(schemas, format));
+    let headers = format.header_schemas.unwrap_or(format.value_schemas);
+    let build = |name: &str, config: &Option<ConverterConfig>, schemas| {
+        let built = config
+            .as_ref()
+            .map(|c| c.build(name == "key", schemas, format))
+            .transpose();
+        built.map_err(|e| Problem::new(format!("converters.{name}"), e.chain()))
+    };
+    if matches!(converters.header, Some(ConverterConfig::Avro(_))) {
+        let text = "headers have no subject in a registry: use `json` or `simple`";
+        return Err(Problem::new("converters.header.type", text));
+    }
     Ok(Reshape {
         chain,
-        key: side(&converters.key, format.key_schemas),
-        value: side(&converters.value, format.value_schemas),
-        header: side(&converters.header, format.header_schemas.unwrap_or(format.value_schemas)),
+        key: build("key", &converters.key, format.key_schemas)?,
+        value: build("value", &converters.value, format.value_schemas)?,
+        header: build("header", &converters.header, headers)?,
         on_error,
     })
 }

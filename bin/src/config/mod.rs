@@ -24,7 +24,7 @@ use cdc_core::transform::{PredicateConfig, StepConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::converters::{ConverterConfig, ConvertersConfig};
+pub use self::converters::{AvroConfig, ConverterConfig, ConvertersConfig, JsonConfig};
 pub use self::load::LoadError;
 pub use self::output::{
     FileOffsets, FileOutput, HttpConfig, LogConfig, LogFormat, OffsetsConfig, OutputConfig, PostgresOffsets,

@@ -1,16 +1,18 @@
 //! Converters: values of the record model to and from the bytes of keys, values and headers.
 
+mod avro;
 mod json;
 mod simple;
 mod text;
 
 use std::fmt;
 
+pub use self::avro::{AvroConverter, AvroOptions, SchemaRegistry, SubjectNaming};
+pub(crate) use self::json::{DECIMAL, is_decimal, scale};
 pub use self::json::{
     JsonConverter, JsonOptions, JsonReader, JsonWriter, Nulls, default_text, default_value, read_schemaless,
     write_schemaless,
 };
-pub(crate) use self::json::{DECIMAL, is_decimal, scale};
 pub use self::simple::{ByteArrayConverter, SimpleHeaderConverter, StringConverter};
 pub(crate) use self::text::{DAY_MS, Logical, civil, connect_text};
 use crate::record::{Header, SchemaAndValue};

@@ -10,7 +10,12 @@ use crate::record::{SchemaAndValue, Text, Value};
 pub struct StringConverter;
 
 impl Converter for StringConverter {
-    fn write(&mut self, _: &Context<'_>, data: &SchemaAndValue, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn write(
+        &mut self,
+        _: &Context<'_>,
+        data: &SchemaAndValue,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
         let text = match &data.value {
             Value::String(text) => {
                 out.extend_from_slice(text.as_bytes());
@@ -37,7 +42,12 @@ impl Converter for StringConverter {
 pub struct ByteArrayConverter;
 
 impl Converter for ByteArrayConverter {
-    fn write(&mut self, _: &Context<'_>, data: &SchemaAndValue, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn write(
+        &mut self,
+        _: &Context<'_>,
+        data: &SchemaAndValue,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
         let kind = data.schema.as_ref().map(|s| &s.kind);
         if let Some(kind) = kind.filter(|kind| **kind != Kind::Bytes) {
             let text = format!("bytes are wanted and the schema's type is {}", kind.name());
@@ -71,7 +81,12 @@ impl Converter for ByteArrayConverter {
 pub struct SimpleHeaderConverter;
 
 impl Converter for SimpleHeaderConverter {
-    fn write(&mut self, _: &Context<'_>, data: &SchemaAndValue, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn write(
+        &mut self,
+        _: &Context<'_>,
+        data: &SchemaAndValue,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
         let text = connect_text(data.schema.as_deref(), &data.value);
         out.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
         Ok(text.is_some())
@@ -96,21 +111,47 @@ impl Converter for SimpleHeaderConverter {
 mod tests {
     use super::*;
 
-    const CONTEXT: Context<'_> = Context { topic: "t", headers: &[] };
+    const CONTEXT: Context<'_> = Context {
+        topic: "t",
+        headers: &[],
+    };
 
     #[test]
     fn texts_and_bytes_go_through() {
         let mut out = Vec::new();
-        assert!(StringConverter.write(&CONTEXT, &SchemaAndValue::string("é"), &mut out).unwrap());
-        assert!(StringConverter.write(&CONTEXT, &SchemaAndValue::schemaless(Value::Int64(5)), &mut out).unwrap());
-        assert!(!StringConverter.write(&CONTEXT, &SchemaAndValue::null(), &mut out).unwrap());
+        assert!(
+            StringConverter
+                .write(&CONTEXT, &SchemaAndValue::string("é"), &mut out)
+                .unwrap()
+        );
+        assert!(
+            StringConverter
+                .write(&CONTEXT, &SchemaAndValue::schemaless(Value::Int64(5)), &mut out)
+                .unwrap()
+        );
+        assert!(
+            !StringConverter
+                .write(&CONTEXT, &SchemaAndValue::null(), &mut out)
+                .unwrap()
+        );
         let bytes = SchemaAndValue::schemaless(Value::Bytes([0xff].into()));
         assert!(ByteArrayConverter.write(&CONTEXT, &bytes, &mut out).unwrap());
         assert_eq!(out, b"\xc3\xa95\xff");
-        let error = ByteArrayConverter.write(&CONTEXT, &SchemaAndValue::string("x"), &mut out).unwrap_err();
+        let error = ByteArrayConverter
+            .write(&CONTEXT, &SchemaAndValue::string("x"), &mut out)
+            .unwrap_err();
         assert!(error.to_string().contains("type is string"));
-        assert_eq!(StringConverter.read(&CONTEXT, Some(b"x")).unwrap().value, Value::String("x".into()));
-        assert_eq!(ByteArrayConverter.read(&CONTEXT, Some(b"x")).unwrap().value, Value::Bytes((*b"x").into()));
-        assert_eq!(SimpleHeaderConverter.read(&CONTEXT, Some(b"\xff")).unwrap().value, Value::Bytes([0xff].into()));
+        assert_eq!(
+            StringConverter.read(&CONTEXT, Some(b"x")).unwrap().value,
+            Value::String("x".into())
+        );
+        assert_eq!(
+            ByteArrayConverter.read(&CONTEXT, Some(b"x")).unwrap().value,
+            Value::Bytes((*b"x").into())
+        );
+        assert_eq!(
+            SimpleHeaderConverter.read(&CONTEXT, Some(b"\xff")).unwrap().value,
+            Value::Bytes([0xff].into())
+        );
     }
 }

@@ -21,7 +21,10 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 impl Logical {
     /// The logical type of a schema; none if it has none of these.
     pub(crate) fn of(schema: &Schema) -> Option<Self> {
-        let name = schema.name.as_deref()?.strip_prefix("org.apache.kafka.connect.data.")?;
+        let name = schema
+            .name
+            .as_deref()?
+            .strip_prefix("org.apache.kafka.connect.data.")?;
         Some(match (name, &schema.kind) {
             ("Date", Kind::Int32) => Self::Date,
             ("Time", Kind::Int32) => Self::Time,
@@ -50,7 +53,11 @@ pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
     let day = day_of_year - (153 * mp + 2) / 5 + 1;
     let month = if mp < 10 { mp + 3 } else { mp - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, u32::try_from(month).unwrap_or(1), u32::try_from(day).unwrap_or(1))
+    (
+        year,
+        u32::try_from(month).unwrap_or(1),
+        u32::try_from(day).unwrap_or(1),
+    )
 }
 
 /// The text of an instant as Connect prints it: a time on the first day, a date at midnight, else both.
@@ -221,14 +228,20 @@ mod tests {
         let list = Value::Array(vec![Value::String("a\"\\".into()), Value::Int8(1), Value::Null]);
         assert_eq!(connect_text(None, &list).unwrap(), r#"["a\"\\",1,null]"#);
         assert_eq!(java_text(None, &list).unwrap(), "[a\"\\, 1, null]");
-        let fields = vec![Field::new("a", Schema::new(Kind::Int32)), Field::new("b", Schema::new(Kind::String).optional())];
+        let fields = vec![
+            Field::new("a", Schema::new(Kind::Int32)),
+            Field::new("b", Schema::new(Kind::String).optional()),
+        ];
         let schema = Schema::new(Kind::Struct(fields));
         let row = Value::Struct(vec![Value::Int32(1), Value::Null]);
         assert_eq!(connect_text(Some(&schema), &row).unwrap(), r#"{"a":1,"b":null}"#);
         assert_eq!(java_text(Some(&schema), &row).unwrap(), "Struct{a=1}");
         assert_eq!(connect_text(None, &Value::Float64(1e10)).unwrap(), "1.0E10");
         assert_eq!(connect_text(None, &Value::Float32(f32::NAN)).unwrap(), "NaN");
-        assert_eq!(connect_text(None, &Value::Decimal(Decimal::from_i128(1250, 2))).unwrap(), "12.50");
+        assert_eq!(
+            connect_text(None, &Value::Decimal(Decimal::from_i128(1250, 2))).unwrap(),
+            "12.50"
+        );
         assert_eq!(connect_text(None, &Value::Bytes([1, 2].into())).unwrap(), "AQI=");
         assert_eq!(connect_text(None, &Value::Null), None);
     }
@@ -239,7 +252,10 @@ mod tests {
         assert_eq!(instant_text(1_704_153_600_000), "2024-01-02");
         assert_eq!(instant_text(3_723_004), "01:02:03.004Z");
         let date = Schema::new(Kind::Int32).named("org.apache.kafka.connect.data.Date", 1);
-        assert_eq!(connect_text(Some(&date), &Value::Int32(19_724)).unwrap(), "2024-01-02");
+        assert_eq!(
+            connect_text(Some(&date), &Value::Int32(19_724)).unwrap(),
+            "2024-01-02"
+        );
         assert_eq!((civil(-1), civil(11_016)), ((1969, 12, 31), (2000, 2, 29)));
     }
 }

@@ -138,7 +138,9 @@ impl Encoder {
         let Some(mut reshaper) = self.reshaper.take() else {
             return encode(self, out);
         };
-        let written = encode(self, &mut reshaper.scratch).and_then(|()| reshaper.drain(schemas, out));
+        let encoded = encode(self, &mut reshaper.scratch);
+        // What was encoded before a failure goes on its way too, as it does without transforms.
+        let written = reshaper.drain(schemas, out).and(encoded);
         self.reshaper = Some(reshaper);
         written
     }
@@ -184,7 +186,9 @@ impl Encoder {
             key: plan.key_schema(),
             value: plan.value_schema(),
         };
-        self.write_through(schemas, out, |encoder, out| encoder.row_directly(plan, op, c, out))
+        self.write_through(schemas, out, |encoder, out| {
+            encoder.row_directly(plan, op, c, out)
+        })
     }
 
     fn row_directly(

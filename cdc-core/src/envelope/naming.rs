@@ -62,6 +62,16 @@ pub(super) enum Role {
 }
 
 impl NameAdjustment {
+    /// A field's name, adjusted.
+    pub(crate) fn field(self, name: &str) -> String {
+        self.adjust(name, Role::Field)
+    }
+
+    /// A schema's name, adjusted.
+    pub(crate) fn schema(self, name: &str) -> String {
+        self.adjust(name, Role::Schema)
+    }
+
     /// The adjusted name.
     pub(super) fn adjust(self, name: &str, role: Role) -> String {
         if self == Self::None {

@@ -171,7 +171,10 @@ impl Reshaper {
         let key = self.side(encoded.key, schemas.key)?;
         let value = self.side(encoded.value, Some(schemas.value))?;
         let mut headers = Vec::new();
-        for (name, value) in encoded.headers().filter(|(name, _)| *name != POSITION_HEADER.as_bytes()) {
+        for (name, value) in encoded
+            .headers()
+            .filter(|(name, _)| *name != POSITION_HEADER.as_bytes())
+        {
             let schema = match schemas.key {
                 Some(key) if name == NEW_KEY || name == OLD_KEY => key,
                 _ => &Arc::clone(&self.text),
@@ -189,11 +192,17 @@ impl Reshaper {
         })
     }
 
-    fn side(&mut self, payload: Option<&[u8]>, schema: Option<&Arc<Schema>>) -> Result<SchemaAndValue, ConvertError> {
+    fn side(
+        &mut self,
+        payload: Option<&[u8]>,
+        schema: Option<&Arc<Schema>>,
+    ) -> Result<SchemaAndValue, ConvertError> {
         let (Some(payload), Some(schema)) = (payload, schema) else {
             return Ok(SchemaAndValue::null());
         };
-        let reader = self.readers.try_get(schema, |schema| JsonReader::new(schema, Nulls::Keep))?;
+        let reader = self
+            .readers
+            .try_get(schema, |schema| JsonReader::new(schema, Nulls::Keep))?;
         Ok(SchemaAndValue {
             value: reader.read(payload)?,
             schema: Some(Arc::clone(schema)),
@@ -206,20 +215,35 @@ impl Reshaper {
             headers: &record.headers,
         };
         let failed = |what: &str, e: &ConvertError| failed(what, encoded, e);
-        if self.key.write(&context, &record.key, out.buf()).map_err(|e| failed("the key cannot be written", &e))? {
+        if self
+            .key
+            .write(&context, &record.key, out.buf())
+            .map_err(|e| failed("the key cannot be written", &e))?
+        {
             out.mark_key();
         }
         for header in &record.headers {
             self.header_bytes.clear();
             let some = self.header.write(&context, &header.data, &mut self.header_bytes);
-            let some = some.map_err(|e| failed(&format!("the header {} cannot be written", header.name), &e))?;
-            out.header(header.name.as_bytes(), some.then_some(self.header_bytes.as_slice()));
+            let some =
+                some.map_err(|e| failed(&format!("the header {} cannot be written", header.name), &e))?;
+            out.header(
+                header.name.as_bytes(),
+                some.then_some(self.header_bytes.as_slice()),
+            );
         }
         // Not a part of the event: it says where the record stands, whatever became of it.
-        for (name, value) in encoded.headers().filter(|(name, _)| *name == POSITION_HEADER.as_bytes()) {
+        for (name, value) in encoded
+            .headers()
+            .filter(|(name, _)| *name == POSITION_HEADER.as_bytes())
+        {
             out.header(name, value);
         }
-        if self.value.write(&context, &record.value, out.buf()).map_err(|e| failed("the value cannot be written", &e))? {
+        if self
+            .value
+            .write(&context, &record.value, out.buf())
+            .map_err(|e| failed("the value cannot be written", &e))?
+        {
             out.mark_value();
         }
         out.finish(record.head.clone());
@@ -235,5 +259,9 @@ fn failed(what: &str, encoded: &Encoded<'_>, cause: &ConvertError) -> Error {
         ErrorKind::Transform
     };
     let (topic, lsn, seq) = (&encoded.head.topic.name, at.commit_lsn, at.seq);
-    Error::new(kind, format!("{what}: record of topic {topic} at position {lsn}/{seq}")).with_source(cause.clone())
+    Error::new(
+        kind,
+        format!("{what}: record of topic {topic} at position {lsn}/{seq}"),
+    )
+    .with_source(cause.clone())
 }

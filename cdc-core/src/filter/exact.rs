@@ -42,7 +42,9 @@ impl Rewrite {
         let first = compile_exact_search(option, pattern).map_err(|e| e.chain())?;
         let replacement = java_replacement(replacement);
         if let Some(group) = missing_group(&first, &replacement) {
-            return Err(format!("{option}: the replacement names the group {group}, which `{pattern}` does not have"));
+            return Err(format!(
+                "{option}: the replacement names the group {group}, which `{pattern}` does not have"
+            ));
         }
         Ok(Self {
             whole,
@@ -98,7 +100,11 @@ mod tests {
         assert_eq!(part.apply("ab").as_deref(), Some("xb"));
         let literal = Rewrite::new("regex", "a", r"\$1$$").unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(literal.apply("a").as_deref(), Some("$1$$"));
-        assert!(Rewrite::new("regex", "(a)", "$2").unwrap_err().contains("group 2"));
+        assert!(
+            Rewrite::new("regex", "(a)", "$2")
+                .unwrap_err()
+                .contains("group 2")
+        );
         assert!(Pattern::new("pattern", "(").unwrap_err().starts_with("pattern"));
     }
 }

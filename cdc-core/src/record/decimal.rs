@@ -189,7 +189,9 @@ impl Decimal {
     #[must_use]
     pub fn to_i64_wrapping(&self) -> i64 {
         let plain = self.to_plain_string();
-        let (negative, plain) = plain.strip_prefix('-').map_or((false, plain.as_str()), |p| (true, p));
+        let (negative, plain) = plain
+            .strip_prefix('-')
+            .map_or((false, plain.as_str()), |p| (true, p));
         let whole = plain.split('.').next().unwrap_or_default().bytes();
         let v = whole.fold(0_i64, |v, b| v.wrapping_mul(10).wrapping_add(i64::from(b & 15)));
         if negative { v.wrapping_neg() } else { v }
@@ -230,15 +232,30 @@ mod tests {
         ];
         for (unscaled, scale, plain, java) in cases {
             let d = Decimal::from_i128(unscaled, scale);
-            assert_eq!((d.to_plain_string().as_str(), d.to_java_string().as_str()), (plain, java));
+            assert_eq!(
+                (d.to_plain_string().as_str(), d.to_java_string().as_str()),
+                (plain, java)
+            );
         }
         assert_eq!(Decimal::parse("12.50").unwrap(), Decimal::from_i128(1250, 2));
         assert_eq!(Decimal::parse("-1e3").unwrap(), Decimal::from_i128(-1, -3));
-        assert!(["", "-", ".", "1x", "NaN", "1e999999999", "1e"].iter().all(|t| Decimal::parse(t).is_none()));
-        assert_eq!(Decimal::parse("18446744073709551617.9").unwrap().to_i64_wrapping(), 1);
+        assert!(
+            ["", "-", ".", "1x", "NaN", "1e999999999", "1e"]
+                .iter()
+                .all(|t| Decimal::parse(t).is_none())
+        );
+        assert_eq!(
+            Decimal::parse("18446744073709551617.9")
+                .unwrap()
+                .to_i64_wrapping(),
+            1
+        );
         assert_eq!(Decimal::parse("-2.9").unwrap().to_i64_wrapping(), -2);
         assert_eq!(Decimal::from_bytes(&[0, 0, 0x80], 0), Decimal::from_i128(128, 0));
-        assert_eq!(Decimal::from_bytes(&[0xff, 0xff, 0x80], 0), Decimal::from_i128(-128, 0));
+        assert_eq!(
+            Decimal::from_bytes(&[0xff, 0xff, 0x80], 0),
+            Decimal::from_i128(-128, 0)
+        );
         assert_eq!(Decimal::from_bytes(&[], 0), Decimal::from_i128(0, 0));
     }
 

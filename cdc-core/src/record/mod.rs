@@ -6,12 +6,14 @@
 //! consumed from it. Schemas are shared by reference, so what depends on a schema alone is worked out once.
 
 mod decimal;
+mod interner;
 mod schema_cache;
 mod value;
 
 use std::sync::Arc;
 
 pub use self::decimal::Decimal;
+pub use self::interner::SchemaInterner;
 pub use self::schema_cache::SchemaCache;
 pub use self::value::{Text, Value};
 use crate::connect::{Kind, Schema};
@@ -87,7 +89,9 @@ impl Record {
     /// Sends the record to another topic.
     pub fn set_topic(&mut self, name: &str) {
         if self.topic() != name {
-            self.head.topic = Arc::new(Topic { name: name.to_owned() });
+            self.head.topic = Arc::new(Topic {
+                name: name.to_owned(),
+            });
         }
     }
 
@@ -109,6 +113,8 @@ impl Record {
     #[must_use]
     pub fn offset(&self) -> Option<i64> {
         let at = self.head.position;
-        at.commit_lsn.is_zero().then(|| i64::try_from(at.seq).unwrap_or(i64::MAX))
+        at.commit_lsn
+            .is_zero()
+            .then(|| i64::try_from(at.seq).unwrap_or(i64::MAX))
     }
 }

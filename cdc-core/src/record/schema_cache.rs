@@ -74,11 +74,17 @@ mod tests {
     #[test]
     fn a_result_is_made_once_a_schema_and_memory_is_bounded() {
         let mut cache = SchemaCache::default();
-        let (a, b) = (Arc::new(Schema::new(Kind::Int32)), Arc::new(Schema::new(Kind::Int32)));
+        let (a, b) = (
+            Arc::new(Schema::new(Kind::Int32)),
+            Arc::new(Schema::new(Kind::Int32)),
+        );
         assert_eq!(*cache.get(&a, |_| 1), 1);
         assert_eq!(*cache.get(&b, |_| 2), 2, "equal schemas are not the same one");
         assert_eq!(*cache.get(&a, |_| 3), 1);
-        assert_eq!(cache.try_get(&Arc::new(Schema::new(Kind::Int8)), |_| Err("x")), Err("x"));
+        assert_eq!(
+            cache.try_get(&Arc::new(Schema::new(Kind::Int8)), |_| Err("x")),
+            Err("x")
+        );
         for _ in 0..2 * LIMIT {
             cache.get(&Arc::new(Schema::new(Kind::Int32)), |_| 0);
         }

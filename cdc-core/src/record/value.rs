@@ -83,7 +83,10 @@ impl Value {
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Value> {
         match self {
-            Self::Map(entries) => entries.iter().find(|(k, _)| k.as_str() == Some(key)).map(|(_, v)| v),
+            Self::Map(entries) => entries
+                .iter()
+                .find(|(k, _)| k.as_str() == Some(key))
+                .map(|(_, v)| v),
             _ => None,
         }
     }

@@ -23,7 +23,8 @@ pub(super) type Place = (Option<usize>, usize);
 impl AddedField {
     /// Reads a reference.
     pub(super) fn parse(prefix: &str, reference: &str) -> Result<Self, String> {
-        let wrong = || format!("`{reference}` is not of the form field, struct.field or struct.field:new_name");
+        let wrong =
+            || format!("`{reference}` is not of the form field, struct.field or struct.field:new_name");
         let (path, new) = match reference.trim().split_once(':') {
             Some((path, new)) if !new.is_empty() && !new.contains(':') => (path, Some(new)),
             Some(_) => return Err(wrong()),
@@ -69,7 +70,9 @@ impl AddedField {
     pub(super) fn value(&self, envelope: &Value) -> Value {
         let parent = self.parent.as_ref().map(|parent| envelope.entry(parent));
         let found = match parent {
-            Some(parent) => parent.and_then(|p| p.entry(&self.field)).or_else(|| envelope.entry(&self.field)),
+            Some(parent) => parent
+                .and_then(|p| p.entry(&self.field))
+                .or_else(|| envelope.entry(&self.field)),
             None => envelope.entry(&self.field),
         };
         found.cloned().unwrap_or_default()
@@ -92,12 +95,32 @@ mod tests {
     #[test]
     fn names_are_debeziums() {
         let names = |refs: &[&str]| -> Vec<String> {
-            refs.iter().map(|r| AddedField::parse("__", r).unwrap().name).collect()
+            refs.iter()
+                .map(|r| AddedField::parse("__", r).unwrap().name)
+                .collect()
         };
         assert_eq!(
-            names(&["op", "table", "source.lsn", "source.ts_ms:sts", "transaction.id", "id"]),
-            ["__op", "__table", "__source_lsn", "__sts", "__transaction_id", "__id"]
+            names(&[
+                "op",
+                "table",
+                "source.lsn",
+                "source.ts_ms:sts",
+                "transaction.id",
+                "id"
+            ]),
+            [
+                "__op",
+                "__table",
+                "__source_lsn",
+                "__sts",
+                "__transaction_id",
+                "__id"
+            ]
         );
-        assert!(["", "a.b.c", "a:", "a:b:c", ".x", "x."].iter().all(|r| AddedField::parse("", r).is_err()));
+        assert!(
+            ["", "a.b.c", "a:", "a:b:c", ".x", "x."]
+                .iter()
+                .all(|r| AddedField::parse("", r).is_err())
+        );
     }
 }

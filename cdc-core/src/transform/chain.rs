@@ -39,7 +39,11 @@ pub struct StepFailure {
 impl fmt::Display for StepFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.position;
-        write!(f, "transform {} failed on a record of topic {} at ", self.step, self.topic.name)?;
+        write!(
+            f,
+            "transform {} failed on a record of topic {} at ",
+            self.step, self.topic.name
+        )?;
         if at.commit_lsn.is_zero() {
             write!(f, "offset {}", at.seq)?;
         } else {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Build;
 use super::chain::{Chain, Step};
 use super::predicate::PredicateConfig;
-use super::Build;
 use crate::{Error, ErrorKind};
 
 /// Declares a step with one key a transform.
@@ -63,6 +63,60 @@ steps! {
     dynamic_new_field: super::mosip::DynamicNewField,
     /// MOSIP's AnonymousProfileTransform: profiles made fit for statistics.
     anonymous_profile: super::mosip::AnonymousProfile,
+    /// Debezium's ContentBasedRouter: an expression names the topic.
+    content_based_router: super::ContentBasedRouter,
+    /// Debezium's DecodeLogicalDecodingMessageContent: logical messages with JSON as inserts.
+    decode_message_content: super::DecodeMessageContent,
+    /// Debezium's outbox EventRouter: rows of an outbox table as messages.
+    event_router: super::EventRouter,
+    /// Debezium's ExtractChangedRecordState: headers that list what changed.
+    extract_changed_record_state: super::ExtractChangedRecordState,
+    /// Debezium's Filter: records kept for which an expression is true.
+    filter: super::Filter,
+    /// Debezium's HeaderToValue: headers as fields.
+    header_to_value: super::HeaderToValue,
+    /// Debezium's ByLogicalTableRouter: tables that share a topic.
+    logical_topic_router: super::LogicalTopicRouter,
+    /// Debezium's PartitionRouting: partitions by fields.
+    partition_routing: super::PartitionRouting,
+    /// Debezium's SchemaChangeEventFilter: schema changes left out by kind.
+    schema_change_event_filter: super::SchemaChangeEventFilter,
+    /// Debezium's TimezoneConverter: times in another zone.
+    timezone_converter: super::TimezoneConverter,
+    /// Debezium's VectorToJsonConverter: vectors as JSON texts.
+    vector_to_json: super::VectorToJson,
+    /// Kafka's Cast: values of other types.
+    cast: super::Cast,
+    /// Kafka's DropHeaders: headers left out by name.
+    drop_headers: super::DropHeaders,
+    /// Kafka's Filter: the record left out, under a predicate.
+    drop_record: super::DropRecord,
+    /// Kafka's ExtractField: one field in the place of the whole.
+    extract_field: super::ExtractField,
+    /// Kafka's Flatten: nested structs as one.
+    flatten: super::Flatten,
+    /// Kafka's HeaderFrom: fields as headers.
+    header_from: super::HeaderFrom,
+    /// Kafka's HoistField: the whole as a field of a new struct.
+    hoist_field: super::HoistField,
+    /// Kafka's InsertField: fields with topic, partition, offset, timestamp or a constant.
+    insert_field: super::InsertField,
+    /// Kafka's InsertHeader: a header of one value.
+    insert_header: super::InsertHeader,
+    /// Kafka's MaskField: values replaced by zeros or a replacement.
+    mask_field: super::MaskField,
+    /// Kafka's RegexRouter: topics renamed by a regular expression.
+    regex_router: super::RegexRouter,
+    /// Kafka's ReplaceField: fields left out or renamed.
+    replace_field: super::ReplaceField,
+    /// Kafka's SetSchemaMetadata: another name or version for a schema.
+    set_schema_metadata: super::SetSchemaMetadata,
+    /// Kafka's TimestampConverter: timestamps in another form.
+    timestamp_converter: super::TimestampConverter,
+    /// Kafka's TimestampRouter: topics named by the record's time.
+    timestamp_router: super::TimestampRouter,
+    /// Kafka's ValueToKey: a key made of fields of the value.
+    value_to_key: super::ValueToKey,
 }
 
 /// A chain of transforms.
@@ -101,7 +155,9 @@ impl ChainConfig {
             };
             let name = config.name.clone().unwrap_or_else(|| format!("{index}.{key}"));
             let when = match &config.predicate {
-                None if config.negate => return Err(ConfigFault::new(format!("{path}.negate"), "needs a predicate")),
+                None if config.negate => {
+                    return Err(ConfigFault::new(format!("{path}.negate"), "needs a predicate"));
+                }
                 None => None,
                 Some(predicate) => {
                     let found = predicates.get(predicate.as_str()).cloned();
@@ -165,13 +221,19 @@ mod tests {
     use super::*;
 
     fn fault(json: &str) -> ConfigFault {
-        serde_json::from_str::<ChainConfig>(json).unwrap().build().unwrap_err()
+        serde_json::from_str::<ChainConfig>(json)
+            .unwrap()
+            .build()
+            .unwrap_err()
     }
 
     #[test]
     fn faults_say_where_and_what() {
         let two = fault(r#"{"transforms":[{"predicate":"p"}]}"#);
-        assert_eq!((two.path.as_str(), two.reason.as_str()), ("transforms[0]", "names no transform"));
+        assert_eq!(
+            (two.path.as_str(), two.reason.as_str()),
+            ("transforms[0]", "names no transform")
+        );
         let option = fault(r#"{"transforms":[{"extract_new_record_state":{"add_fields":["a.b.c"]}}]}"#);
         assert_eq!(option.path, "transforms[0].extract_new_record_state.add_fields");
         let unknown = fault(r#"{"transforms":[{"extract_new_record_state":{},"predicate":"p"}]}"#);

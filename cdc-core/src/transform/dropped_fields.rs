@@ -29,11 +29,24 @@ impl DroppedFields {
     }
 
     pub(super) fn apply(&mut self, record: &mut Record) -> Result<(), TransformError> {
-        let names = match record.headers.iter().find(|h| h.name == self.header).map(|h| &h.data.value) {
+        let names = match record
+            .headers
+            .iter()
+            .find(|h| h.name == self.header)
+            .map(|h| &h.data.value)
+        {
             None | Some(Value::Null) => return Ok(()),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(Text::from).collect::<Vec<_>>(),
+            Some(Value::Array(names)) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .map(Text::from)
+                .collect::<Vec<_>>(),
             Some(other) => {
-                let text = format!("the header {} is {}, not a list of fields", self.header, other.kind_name());
+                let text = format!(
+                    "the header {} is {}, not a list of fields",
+                    self.header,
+                    other.kind_name()
+                );
                 return Err(TransformError::new(text));
             }
         };
@@ -80,7 +93,11 @@ impl DroppedFields {
 }
 
 /// The struct without the fields; none if it stays as it is.
-fn projection(schema: &Schema, names: &[Text], compatible: bool) -> Result<Option<Projection>, TransformError> {
+fn projection(
+    schema: &Schema,
+    names: &[Text],
+    compatible: bool,
+) -> Result<Option<Projection>, TransformError> {
     let drops = |name: &str| {
         let named = names.iter().any(|n| n == name);
         named && (!compatible || schema.field(name).is_some_and(|(_, f)| f.schema.optional))

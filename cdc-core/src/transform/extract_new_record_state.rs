@@ -105,7 +105,11 @@ impl Build for ExtractNewRecordState {
         };
         Ok(Box::new(Unwrap {
             dropped: self.drop_fields_header_name.as_ref().map(|header| {
-                DroppedFields::new(header, self.drop_fields_from_key, self.drop_fields_keep_schema_compatible)
+                DroppedFields::new(
+                    header,
+                    self.drop_fields_from_key,
+                    self.drop_fields_keep_schema_compatible,
+                )
             }),
             spec: Arc::new(Spec {
                 fields: fields("add_fields", &self.add_fields_prefix, &self.add_fields)?,
@@ -243,7 +247,10 @@ fn unwrap(
     let mut envelope = std::mem::take(&mut record.value.value);
     for header in &plan.headers {
         let value = at(&envelope, header.at).clone();
-        record.add_header(&header.name, SchemaAndValue::new(Arc::clone(&header.schema), value));
+        record.add_header(
+            &header.name,
+            SchemaAndValue::new(Arc::clone(&header.schema), value),
+        );
     }
     let deleted = envelope.member(plan.after).is_null();
     if deleted && (envelope.member(plan.before).is_null() || mode.drops()) {
@@ -296,10 +303,14 @@ fn route(field: &str, topic: Option<&Value>, record: &mut Record) -> Result<(), 
         Some(Value::Null) => {}
         Some(other) => {
             let kind = other.kind_name();
-            return Err(TransformError::new(format!("route_by_field: the column {field} is {kind}, not a string")));
+            return Err(TransformError::new(format!(
+                "route_by_field: the column {field} is {kind}, not a string"
+            )));
         }
         None => {
-            return Err(TransformError::new(format!("route_by_field: the row has no column {field}")));
+            return Err(TransformError::new(format!(
+                "route_by_field: the row has no column {field}"
+            )));
         }
     }
     Ok(())

@@ -15,10 +15,15 @@ pub(super) fn record(value: SchemaAndValue) -> Record {
     key_schema.name = Some("srv.public.t.Key".into());
     Record {
         head: RecordHead {
-            topic: Arc::new(Topic { name: "srv.public.t".into() }),
+            topic: Arc::new(Topic {
+                name: "srv.public.t".into(),
+            }),
             partition: None,
             timestamp_ms: None,
-            position: Position { commit_lsn: Lsn(77), seq: 3 },
+            position: Position {
+                commit_lsn: Lsn(77),
+                seq: 3,
+            },
             version_lsn: Lsn(70),
         },
         key: SchemaAndValue::new(key_schema, Value::Struct(vec![Value::Int32(1)])),
@@ -51,7 +56,10 @@ pub(super) fn row_schema() -> Schema {
 
 /// A row of a required number and a text with a default.
 pub(super) fn row(id: i32, v: Option<&str>) -> Value {
-    Value::Struct(vec![Value::Int32(id), v.map_or(Value::Null, |v| Value::String(v.into()))])
+    Value::Struct(vec![
+        Value::Int32(id),
+        v.map_or(Value::Null, |v| Value::String(v.into())),
+    ])
 }
 
 /// An event of [`row`]s.
@@ -63,7 +71,11 @@ pub(super) fn envelope(op: &str, before: Option<Value>, after: Option<Value>) ->
         Field::new("ts_ms", Schema::new(Kind::Int64)),
     ];
     let transaction = Schema::new(Kind::Struct(vec![Field::new("id", text())])).optional();
-    let origin = Value::Struct(vec![Value::String("shop".into()), Value::String("t".into()), Value::Int64(1000)]);
+    let origin = Value::Struct(vec![
+        Value::String("shop".into()),
+        Value::String("t".into()),
+        Value::Int64(1000),
+    ]);
     let fields = vec![
         ("before", row_schema(), before.unwrap_or_default()),
         ("after", row_schema(), after.unwrap_or_default()),
@@ -77,7 +89,9 @@ pub(super) fn envelope(op: &str, before: Option<Value>, after: Option<Value>) ->
 
 /// A value without a schema.
 pub(super) fn plain(json: &str) -> Record {
-    record(SchemaAndValue::schemaless(crate::convert::read_schemaless(json.as_bytes()).unwrap()))
+    record(SchemaAndValue::schemaless(
+        crate::convert::read_schemaless(json.as_bytes()).unwrap(),
+    ))
 }
 
 /// Names of a struct's fields.
@@ -87,11 +101,24 @@ pub(super) fn names(schema: &Schema) -> Vec<&str> {
 
 /// A value as JSON without its schema, nulls as they are.
 pub(super) fn payload(data: &SchemaAndValue) -> String {
-    let options = JsonOptions { schemas: false, replace_null_with_default: false, ..JsonOptions::default() };
+    let options = JsonOptions {
+        schemas: false,
+        replace_null_with_default: false,
+        ..JsonOptions::default()
+    };
     let mut out = Vec::new();
-    let context = Context { topic: "t", headers: &[] };
-    let some = JsonConverter::new(options).write(&context, data, &mut out).unwrap();
-    if some { String::from_utf8(out).unwrap() } else { "none".into() }
+    let context = Context {
+        topic: "t",
+        headers: &[],
+    };
+    let some = JsonConverter::new(options)
+        .write(&context, data, &mut out)
+        .unwrap();
+    if some {
+        String::from_utf8(out).unwrap()
+    } else {
+        "none".into()
+    }
 }
 
 /// A record's value as JSON.

@@ -42,7 +42,9 @@ impl PredicateConfig {
     /// What is wrong with it.
     pub fn build(&self) -> Result<Predicate, String> {
         Ok(match self {
-            Self::TopicNameMatches { pattern } => Predicate::TopicNameMatches(Pattern::new("pattern", pattern)?),
+            Self::TopicNameMatches { pattern } => {
+                Predicate::TopicNameMatches(Pattern::new("pattern", pattern)?)
+            }
             Self::HasHeaderKey { name } if name.is_empty() => return Err("name: is empty".into()),
             Self::HasHeaderKey { name } => Predicate::HasHeaderKey(name.clone()),
             Self::RecordIsTombstone {} => Predicate::RecordIsTombstone,

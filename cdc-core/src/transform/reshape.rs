@@ -50,7 +50,10 @@ impl Side {
 pub(super) fn take_struct(data: &mut SchemaAndValue, side: &str) -> Result<Vec<Value>, TransformError> {
     match std::mem::take(&mut data.value) {
         Value::Struct(members) => Ok(members),
-        other => Err(TransformError::new(format!("needs a struct as {side}, and it is {}", other.kind_name()))),
+        other => Err(TransformError::new(format!(
+            "needs a struct as {side}, and it is {}",
+            other.kind_name()
+        ))),
     }
 }
 
@@ -135,7 +138,10 @@ impl Projection {
 }
 
 /// The fields of a schema and further ones.
-pub(super) fn extended(schema: &Schema, more: impl IntoIterator<Item = Field>) -> Result<Arc<Schema>, TransformError> {
+pub(super) fn extended(
+    schema: &Schema,
+    more: impl IntoIterator<Item = Field>,
+) -> Result<Arc<Schema>, TransformError> {
     let mut fields = schema.fields().to_vec();
     for field in more {
         if fields.iter().any(|f| f.name == field.name) {

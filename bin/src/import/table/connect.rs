@@ -6,14 +6,10 @@ use super::super::draft::Draft;
 use super::super::parse;
 use super::row::{Given, Row, flag, no_meaning, refused, refused_unless, text, with, word};
 
-const CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 const WORKER: &str = "belongs to the worker, and there is none";
 
 pub(super) const ROWS: &[Row] = &[
     text("bootstrap.servers", "", "kafka.bootstrap_servers"),
-    with("key.converter", "", "format.key_schemas", converter),
-    with("value.converter", "", "format.value_schemas", converter),
-    with("header.converter", "", "format.header_format", header_converter),
     flag("key.converter.schemas.enable", "true", "format.key_schemas").always(),
     flag("value.converter.schemas.enable", "true", "format.value_schemas").always(),
     flag("header.converter.schemas.enable", "true", "format.header_schemas"),
@@ -184,30 +180,6 @@ pub(super) const ROWS: &[Row] = &[
     ),
     no_meaning("connector.client.config.override.policy", "", WORKER),
 ];
-
-fn converter(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    if given.value.trim() == CONVERTER {
-        return Ok(());
-    }
-    Err(format!("only JSON is written so far: set it to {CONVERTER}"))
-}
-
-fn header_converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    let format = match given.value.trim() {
-        CONVERTER => "json",
-        "org.apache.kafka.connect.storage.SimpleHeaderConverter" => "simple",
-        _ => {
-            return Err(format!(
-                "headers are written by {CONVERTER} or SimpleHeaderConverter: name one of them"
-            ));
-        }
-    };
-    draft.set("format.header_format", format);
-    if format == "json" && draft.get("format.header_schemas").is_none() {
-        draft.set("format.header_schemas", true);
-    }
-    Ok(())
-}
 
 /// `converter.*` without a side: one JSON converter for keys, values and headers.
 fn all_schemas(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {

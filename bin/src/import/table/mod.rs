@@ -6,6 +6,7 @@
 mod capture;
 mod connect;
 mod connection;
+mod converters;
 mod replication;
 mod row;
 mod runtime;
@@ -58,6 +59,10 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         title: "Kafka Connect",
         rows: connect::ROWS,
+    },
+    Section {
+        title: "Converters",
+        rows: converters::ROWS,
     },
     Section {
         title: "Debezium Server",

@@ -140,6 +140,15 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
         }
     }
     old_delete_handling(&mut options)?;
+    // The two classes of this router differ in one default.
+    if class
+        .names
+        .contains(&"io.debezium.transforms.ToLogicalTopicRouter")
+    {
+        options
+            .entry("key_field_name")
+            .or_insert_with(|| "__dbz__sourceIdentifier".into());
+    }
     // Connect ignores it without a predicate.
     if !step.contains_key("predicate") {
         step.remove("negate");
@@ -200,11 +209,12 @@ fn set(
             let unknown = || format!("{whole}: `{value}` is none of {}", words.join(", "));
             Value::from(*word.ok_or_else(unknown)?)
         }
+        Kind::Only(values, _) if values.iter().any(|v| v.eq_ignore_ascii_case(value.trim())) => return Ok(()),
+        Kind::Only(_, reason) => return Err(format!("{whole}: {value}: {reason}")),
         Kind::NoEffect(reason) => {
             draft.note(&whole, format!("has no effect: {reason}"));
             return Ok(());
         }
-        Kind::Refused(reason) => return Err(format!("{whole}: {reason}")),
     };
     options.insert(option.key(), parsed);
     Ok(())

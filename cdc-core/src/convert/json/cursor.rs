@@ -135,7 +135,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn number(&mut self) -> Result<&'a str, ConvertError> {
         self.peek();
         let is_part = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
-        let end = self.rest.iter().position(|b| !is_part(b)).unwrap_or(self.rest.len());
+        let end = self
+            .rest
+            .iter()
+            .position(|b| !is_part(b))
+            .unwrap_or(self.rest.len());
         let (number, rest) = self.rest.split_at_checked(end).unwrap_or_default();
         if number.is_empty() {
             return Err(malformed("a number is missing"));
@@ -151,7 +155,10 @@ impl<'a> Cursor<'a> {
             Ok(n) => Ok(n),
             // As Jackson cuts it: 1.0 where a whole number is expected.
             Err(_) => match text.parse::<f64>() {
-                #[expect(clippy::cast_possible_truncation, reason = "Java's cast of a double to a long")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "Java's cast of a double to a long"
+                )]
                 Ok(n) => Ok(n as i64),
                 Err(_) => Err(malformed("a whole number is missing")),
             },
@@ -167,7 +174,9 @@ impl<'a> Cursor<'a> {
                 _ => Err(malformed("a number is missing")),
             };
         }
-        self.number()?.parse().map_err(|_| malformed("a number is missing"))
+        self.number()?
+            .parse()
+            .map_err(|_| malformed("a number is missing"))
     }
 
     pub(super) fn boolean(&mut self) -> Result<bool, ConvertError> {
@@ -299,7 +308,10 @@ fn unicode(text: &[u8]) -> Result<(char, &[u8]), ConvertError> {
         && (0xdc00..0xe000).contains(&second)
     {
         let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-        return Ok((char::from_u32(code).unwrap_or('\u{fffd}'), rest.get(6..).unwrap_or_default()));
+        return Ok((
+            char::from_u32(code).unwrap_or('\u{fffd}'),
+            rest.get(6..).unwrap_or_default(),
+        ));
     }
     Ok((char::from_u32(first).unwrap_or('\u{fffd}'), rest))
 }

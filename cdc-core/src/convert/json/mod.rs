@@ -91,7 +91,12 @@ impl JsonConverter {
 }
 
 impl Converter for JsonConverter {
-    fn write(&mut self, _: &Context<'_>, data: &SchemaAndValue, out: &mut Vec<u8>) -> Result<bool, ConvertError> {
+    fn write(
+        &mut self,
+        _: &Context<'_>,
+        data: &SchemaAndValue,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
         let Some(schema) = &data.schema else {
             if data.value.is_null() {
                 return Ok(false);
@@ -106,7 +111,9 @@ impl Converter for JsonConverter {
             return Ok(true);
         };
         let options = &self.options;
-        let writer = self.writers.try_get(schema, |schema| JsonWriter::new(schema, options))?;
+        let writer = self
+            .writers
+            .try_get(schema, |schema| JsonWriter::new(schema, options))?;
         writer.write(&data.value, out)?;
         Ok(true)
     }
@@ -168,7 +175,9 @@ pub fn default_value(schema: &Schema) -> Result<Option<Value>, ConvertError> {
     let Some(text) = &schema.default_json else {
         return Ok(None);
     };
-    JsonReader::new(schema, Nulls::Keep)?.read(text.as_bytes()).map(Some)
+    JsonReader::new(schema, Nulls::Keep)?
+        .read(text.as_bytes())
+        .map(Some)
 }
 
 /// Text of a default of `schema`, in the form that [`Schema::default_json`] has.

@@ -135,9 +135,15 @@ fn node(schema: &Schema, nulls: Nulls) -> Result<Node, ConvertError> {
         Nulls::Keep => Some(Value::Null),
         Nulls::Default => match &schema.default_json {
             Some(default) => {
-                let bare = Node { form, null: Some(Value::Null) };
+                let bare = Node {
+                    form,
+                    null: Some(Value::Null),
+                };
                 let value = bare.read(&mut Cursor::new(default.as_bytes()))?;
-                return Ok(Node { form: bare.form, null: Some(value) });
+                return Ok(Node {
+                    form: bare.form,
+                    null: Some(value),
+                });
             }
             None => schema.optional.then_some(Value::Null),
         },
@@ -233,7 +239,10 @@ fn absent(members: &[Member], all: &mut Vec<Value>) -> Result<(), ConvertError> 
 impl Member {
     fn absent(&self) -> Result<Value, ConvertError> {
         self.node.null.clone().ok_or_else(|| {
-            ConvertError::new(format!("the member {} is missing and its schema requires it", self.name))
+            ConvertError::new(format!(
+                "the member {} is missing and its schema requires it",
+                self.name
+            ))
         })
     }
 }
@@ -259,14 +268,21 @@ fn unordered(members: &[Member], read: Vec<Value>, c: &mut Cursor<'_>) -> Result
         }
     }
     let fill = |(value, member): (Option<Value>, &Member)| value.map_or_else(|| member.absent(), Ok);
-    let all = found.into_iter().zip(members).map(fill).collect::<Result<_, _>>()?;
+    let all = found
+        .into_iter()
+        .zip(members)
+        .map(fill)
+        .collect::<Result<_, _>>()?;
     Ok(Value::Struct(all))
 }
 
 /// A float, rounded from its text once.
 fn float32(c: &mut Cursor<'_>) -> Result<f32, ConvertError> {
     if c.peek() == Some(b'"') {
-        #[expect(clippy::cast_possible_truncation, reason = "NaN and the infinities stay what they are")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "NaN and the infinities stay what they are"
+        )]
         return c.float().map(|v| v as f32);
     }
     c.number()?.parse().map_err(|_| malformed("a number is missing"))

@@ -66,7 +66,10 @@ fn fields(c: &mut Cursor<'_>) -> Result<Vec<Field>, ConvertError> {
     let mut more = c.open(b'[', b']')?;
     while more {
         let mut p = parts(c)?;
-        let name = p.field.take().ok_or_else(|| malformed("a struct's field has no name"))?;
+        let name = p
+            .field
+            .take()
+            .ok_or_else(|| malformed("a struct's field has no name"))?;
         all.push(Field::new(name, build(&mut p)?));
         more = c.more(b']')?;
     }
@@ -102,7 +105,11 @@ fn build(p: &mut Parts) -> Result<Schema, ConvertError> {
         "bytes" => Kind::Bytes,
         "array" => Kind::Array(inner(p.items.take(), "items")?),
         "map" => Kind::Map(inner(p.keys.take(), "keys")?, inner(p.values.take(), "values")?),
-        "struct" => Kind::Struct(p.fields.take().ok_or_else(|| malformed("a struct's schema has no member fields"))?),
+        "struct" => Kind::Struct(
+            p.fields
+                .take()
+                .ok_or_else(|| malformed("a struct's schema has no member fields"))?,
+        ),
         _ => return Err(malformed("a schema's type is unknown")),
     };
     Ok(Schema {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::ConvertError;
-use super::read::{JsonReader, Nulls};
 use super::JsonOptions;
+use super::read::{JsonReader, Nulls};
 use crate::connect::{Field, Kind, Schema};
 use crate::json;
 use crate::record::{Decimal, Value};
@@ -220,7 +220,11 @@ fn pairs(
 ///
 /// # Errors
 /// If it holds a struct, which has no names without a schema.
-pub fn write_schemaless(value: &Value, decimal: DecimalFormat, out: &mut Vec<u8>) -> Result<(), ConvertError> {
+pub fn write_schemaless(
+    value: &Value,
+    decimal: DecimalFormat,
+    out: &mut Vec<u8>,
+) -> Result<(), ConvertError> {
     match value {
         Value::Array(values) => {
             out.push(b'[');

@@ -29,7 +29,10 @@ pub(super) fn unwrap(
     }
     if !deleted || mode.rewrites() {
         if mode.rewrites() {
-            row.set_entry(DELETED, Value::String(if deleted { "true" } else { "false" }.into()));
+            row.set_entry(
+                DELETED,
+                Value::String(if deleted { "true" } else { "false" }.into()),
+            );
         }
         for field in &spec.fields {
             row.set_entry(&field.name, field.value(&envelope));

@@ -6,13 +6,21 @@ fn unwrapped(options: ExtractNewRecordState, record: Record) -> Option<Record> {
 }
 
 fn mode(mode: DeleteTombstoneHandling) -> ExtractNewRecordState {
-    ExtractNewRecordState { delete_tombstone_handling_mode: mode, ..ExtractNewRecordState::default() }
+    ExtractNewRecordState {
+        delete_tombstone_handling_mode: mode,
+        ..ExtractNewRecordState::default()
+    }
 }
 
 #[test]
 fn the_row_takes_the_envelope_s_place() {
     let options = ExtractNewRecordState {
-        add_fields: vec!["op".into(), "source.table".into(), "transaction.id:tx".into(), "nothing".into()],
+        add_fields: vec![
+            "op".into(),
+            "source.table".into(),
+            "transaction.id:tx".into(),
+            "nothing".into(),
+        ],
         add_headers: vec!["db".into()],
         ..ExtractNewRecordState::default()
     };
@@ -21,8 +29,14 @@ fn the_row_takes_the_envelope_s_place() {
     assert!(!schema.optional && schema.is_named("srv.public.t.Value"));
     assert_eq!(names(schema), ["id", "v", "__op", "__source_table", "__tx"]);
     assert!(schema.field("__op").unwrap().1.schema.optional);
-    assert_eq!(json(&got), r#"{"id":7,"v":"x","__op":"u","__source_table":"t","__tx":null}"#);
-    assert_eq!(got.header("__db").unwrap().data.value, Value::String("shop".into()));
+    assert_eq!(
+        json(&got),
+        r#"{"id":7,"v":"x","__op":"u","__source_table":"t","__tx":null}"#
+    );
+    assert_eq!(
+        got.header("__db").unwrap().data.value,
+        Value::String("shop".into())
+    );
 }
 
 #[test]
@@ -40,10 +54,16 @@ fn deletes_and_tombstones_follow_the_mode() {
         assert_eq!(json(&old), r#"{"id":1,"v":"dflt","__deleted":"true"}"#);
         let new = unwrapped(mode(m), envelope("c", None, Some(row(2, Some("n"))))).unwrap();
         assert_eq!(json(&new), r#"{"id":2,"v":"n","__deleted":"false"}"#);
-        assert_eq!(unwrapped(mode(m), tombstone()).is_some(), m == Mode::RewriteWithTombstone);
+        assert_eq!(
+            unwrapped(mode(m), tombstone()).is_some(),
+            m == Mode::RewriteWithTombstone
+        );
     }
     assert!(unwrapped(mode(Mode::Tombstone), tombstone()).is_none());
-    assert!(unwrapped(mode(Mode::Rewrite), envelope("t", None, None)).is_none(), "truncates are dropped");
+    assert!(
+        unwrapped(mode(Mode::Rewrite), envelope("t", None, None)).is_none(),
+        "truncates are dropped"
+    );
 }
 
 #[test]
@@ -57,11 +77,25 @@ fn a_column_may_name_the_topic_and_a_header_the_fields_to_drop() {
     let list = Value::Array(vec![Value::String("v".into()), Value::String("id".into())]);
     r.add_header("gone", SchemaAndValue::schemaless(list));
     let got = unwrapped(options.clone(), r.clone()).unwrap();
-    assert_eq!((got.topic(), json(&got).as_str()), ("other", r#"{"id":2}"#), "id is required and stays");
-    let options = ExtractNewRecordState { drop_fields_keep_schema_compatible: false, ..options };
+    assert_eq!(
+        (got.topic(), json(&got).as_str()),
+        ("other", r#"{"id":2}"#),
+        "id is required and stays"
+    );
+    let options = ExtractNewRecordState {
+        drop_fields_keep_schema_compatible: false,
+        ..options
+    };
     assert_eq!(json(&unwrapped(options.clone(), r).unwrap()), "{}");
-    let wrong = ExtractNewRecordState { route_by_field: Some("id".into()), ..options };
-    let error = wrong.build().unwrap().apply(envelope("c", None, Some(row(2, None)))).unwrap_err();
+    let wrong = ExtractNewRecordState {
+        route_by_field: Some("id".into()),
+        ..options
+    };
+    let error = wrong
+        .build()
+        .unwrap()
+        .apply(envelope("c", None, Some(row(2, None))))
+        .unwrap_err();
     assert!(error.to_string().contains("id is an int32"), "{error}");
 }
 
