@@ -79,7 +79,9 @@ pub(super) fn reshape(
         transforms,
         predicates,
     };
-    let chain = chain.build().map_err(|fault| Problem::new(fault.path, fault.reason))?;
+    let chain = chain
+        .build()
+        .map_err(|fault| Problem::new(fault.path, fault.reason))?;
     for (side, converter) in [("key", &converters.key), ("value", &converters.value)] {
         if matches!(converter, Some(ConverterConfig::Simple)) {
             let path = format!("converters.{side}.type");
@@ -91,7 +93,10 @@ pub(super) fn reshape(
         chain,
         key: side(&converters.key, format.key_schemas),
         value: side(&converters.value, format.value_schemas),
-        header: side(&converters.header, format.header_schemas.unwrap_or(format.value_schemas)),
+        header: side(
+            &converters.header,
+            format.header_schemas.unwrap_or(format.value_schemas),
+        ),
         on_error,
     })
 }
