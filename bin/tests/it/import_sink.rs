@@ -177,7 +177,7 @@ fn what_is_refused_says_why() {
             "value.converter=io.confluent.connect.avro.AvroConverter",
             "only JSON is read",
         ),
-        ("connection.username=u", "index.auth"),
+        ("connection.username=u", "needs username and password"),
         ("linger.ms=soon", "`soon` is not a whole number"),
     ] {
         let got = refused(line);
