@@ -1,6 +1,13 @@
 //! Tests of the program from outside.
-#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
 
+mod bench;
 mod config;
+mod connector;
 mod docs;
 mod import;
+mod runs;
