@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use cdc_core::engine::{SnapshotJob, Snapshotter};
+use cdc_core::engine::{SnapshotJob, Snapshotter, USERS_SEARCH_PATH};
 use cdc_core::filter::RegexList;
 use cdc_core::seam::BoxFuture;
 use cdc_core::wire::{Purpose, Session, quote_literal};
@@ -40,11 +40,12 @@ impl CopySnapshotter {
     async fn start(&self, job: SnapshotJob) -> Result<mpsc::Receiver<Result<Batch, Error>>, Error> {
         let tasks = self.tasks(&job);
         let count = self.options.threads.clamp(1, tasks.len().max(1));
-        let mut first = open(&job).await?;
+        let users_sql = tasks.iter().any(|t| t.select.is_some());
+        let mut first = open(&job, users_sql).await?;
         let facts = Facts::of(&mut first, &job).await?;
         let mut sessions = vec![first];
         for _ in 1..count {
-            let mut session = open(&job).await?;
+            let mut session = open(&job, users_sql).await?;
             take(&mut session, &facts.snapshot).await?;
             sessions.push(session);
         }
@@ -90,8 +91,11 @@ impl Snapshotter for CopySnapshotter {
     }
 }
 
-async fn open(job: &SnapshotJob) -> Result<Session, Error> {
+async fn open(job: &SnapshotJob, users_sql: bool) -> Result<Session, Error> {
     let mut session = Session::connect(&job.connect, Purpose::Sql, "pgcdc snapshot").await?;
+    if users_sql || !job.initial_statements.is_empty() {
+        session.query(USERS_SEARCH_PATH).await?;
+    }
     for statement in &job.initial_statements {
         session.query(statement).await?;
     }

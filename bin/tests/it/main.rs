@@ -5,8 +5,11 @@
     reason = "what fails here fails the test"
 )]
 
+mod bench;
 mod config;
+mod connector;
 mod docs;
 mod errors;
 mod import;
 mod import_sink;
+mod runs;

@@ -37,6 +37,7 @@ mod translate;
 pub use builder::{Clock, OffsetFactory, Pipeline, PipelineBuilder, RetryOptions, SinkFactory};
 pub use options::{
     HeartbeatOptions, PublicationMode, PublicationOptions, SlotOptions, SnapshotMode, SourceOptions,
+    USERS_SEARCH_PATH,
 };
 pub use snapshot::{SnapshotJob, Snapshotter};
 pub use status::{Phase, Status};

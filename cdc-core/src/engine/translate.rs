@@ -434,3 +434,6 @@ fn old_row<'a>(tuple: &OldTuple<'a>, refs: &'a mut Vec<ColumnRef>) -> Result<Old
         OldTuple::Full(t) => OldRow::Full(t.read(refs)?),
     })
 }
+
+#[cfg(test)]
+mod tests;

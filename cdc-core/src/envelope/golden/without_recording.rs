@@ -315,6 +315,68 @@ fn a_value_that_cannot_be_represented_leaves_no_half_record() {
     );
 }
 
+#[test]
+fn each_operation_can_be_skipped() {
+    let table = table("public", "s", &TEXTS, &[0]);
+    let all = [
+        (Operation::Create, "c"),
+        (Operation::Update, "u"),
+        (Operation::Delete, "d"),
+        (Operation::Truncate, "t"),
+        (Operation::Read, "r"),
+    ];
+    // Every set of operations.
+    for set in 0_u32..32 {
+        let skipped = |i: usize| set & (1 << i) != 0;
+        let mut e = encoder(|f| {
+            let chosen = all.iter().enumerate().filter(|(i, _)| skipped(*i));
+            f.skipped_operations = chosen.map(|(_, (op, _))| *op).collect();
+        });
+        let (row, old) = (row!("1" "x" "1"), row!("1" - -));
+        let ops = [
+            RowOp::Insert(row.view()),
+            blind(row),
+            RowOp::Delete(OldRow::Key(old.view())),
+            RowOp::Truncate,
+            RowOp::Read(row.view()),
+        ];
+        for (i, op) in ops.into_iter().enumerate() {
+            let letter = all[i].1;
+            let got = records(&mut e, &table, op);
+            let events: Vec<&str> = got.iter().filter_map(|(_, v)| v["op"].as_str()).collect();
+            let want: &[&str] = if skipped(i) { &[] } else { &[letter] };
+            assert_eq!(events, want, "{letter} in {set:05b}");
+            assert_eq!(got.len(), want.len() * if letter == "d" { 2 } else { 1 });
+        }
+    }
+}
+
+#[test]
+fn an_incremental_row_has_no_position() {
+    let table = table("public", "i", &TEXTS, &[0]);
+    let mut e = encoder(|_| ());
+    let plan = e.plan(&table, &catalog()).unwrap().unwrap();
+    let context = EventContext {
+        lsn: Lsn(77),
+        xid: None,
+        snapshot: SnapshotMarker::Incremental,
+        ..EventContext::default()
+    };
+    let mut out = Batch::default();
+    let row = row!("1" "x" "1");
+    e.row(&plan, RowOp::Read(row.view()), &context, &mut out).unwrap();
+    let record = out.records().next().unwrap();
+    let value: Value = serde_json::from_slice(record.value.unwrap()).unwrap();
+    let source = &value["source"];
+    assert_eq!(
+        (value["op"].as_str(), source["snapshot"].as_str()),
+        (Some("r"), Some("incremental"))
+    );
+    for member in ["lsn", "txId", "xmin"] {
+        assert!(source[member].is_null(), "{member}: {source}");
+    }
+}
+
 proptest! {
     /// Whatever the texts: the value is JSON, its members are in the order of the specification, the texts come back.
     #[test]

@@ -1,0 +1,1 @@
+select pg_sleep(0.7); create table late(a int, b text); insert into late values (1,'x'); select pg_sleep(0.7); alter table late replica identity full; update late set b='y'; select pg_sleep(0.7); alter table late add column c int; select pg_sleep(0.7); delete from late; insert into late values (2,'z',3);

@@ -1,0 +1,1 @@
+insert into t values (3,'before'); select pg_sleep(0.3); alter table t add column w int default 4; insert into t values (4,'after',5); alter table t alter column w set default 9; create table u(id int primary key); insert into u values (1); insert into t(id) values (5); select pg_sleep(0.5);

@@ -1,0 +1,1 @@
+insert into e values (3,'b'); select pg_sleep(0.7); create type late as enum('l1','l2'); alter table e add column w late default 'l2'; select pg_sleep(0.7); insert into e(id) values (4); create table f(id int primary key, w late[]); insert into f values (1,'{l1}');

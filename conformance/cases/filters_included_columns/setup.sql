@@ -1,0 +1,2 @@
+create schema s1; create schema s2; create table s1.a(pk serial primary key, aa int); create table s1.b(pk serial primary key, aa int, bb int default 5); create table s2.a(pk serial primary key, bbb int, bb int, b varchar(20)); create table s2.b(pk int primary key);
+insert into s1.a(aa) values (1); insert into s1.b(aa) values (1); insert into s2.a(bbb,bb,b) values (1,2,'text'); insert into s2.b values (1);

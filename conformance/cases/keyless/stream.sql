@@ -1,0 +1,1 @@
+insert into t1 values (3,'y'); insert into t2 values (2,20,'y'); insert into t3 values (5,6); insert into t4 values (2,'y'); update t4 set b='z' where a=1; delete from t4 where a=2; insert into t1 values (4,'z');

@@ -1,0 +1,1 @@
+begin; insert into a values(1); select pg_logical_emit_message(true,'pfx','transactional'); commit; select pg_logical_emit_message(false,'pfx','loose'); select pg_logical_emit_message(false,'other.prefix','\x00ff10'::bytea); insert into a values (2);

@@ -1,0 +1,1 @@
+insert into s1.a(aa) values (2); insert into s2.a(bb,aa) values ('y',2); insert into s1.b values (3,'z',4); update s1.a set aa=5 where pk=1; update s1.a set pk=9 where pk=2; delete from s1.a where pk=1;

@@ -1,0 +1,2 @@
+insert into "Quoted_"" . Schema"."Quoted_"" . Table" values (2,'some text'); insert into "схема"."таблица 表" values (2,'значение','é'); insert into "back\slash" values (2,'x'); insert into "dbz_878_some|test@data" values (2); insert into "it's" values (2,'x'); insert into "UPPER" values (2,'x');
+update "Quoted_"" . Schema"."Quoted_"" . Table" set pk=5 where pk=2; delete from "схема"."таблица 表" where "ключ"=2;

@@ -1,0 +1,1 @@
+insert into t values (7,'none'); select pg_replication_origin_session_setup('case_origin'); begin; insert into t select g,'offline' from generate_series(10,14) g; commit; select pg_replication_origin_session_reset(); select pg_replication_origin_drop('case_origin'); select pg_replication_origin_drop('case_origin2'); insert into t values (8,'none');

@@ -1,0 +1,2 @@
+insert into t values (1,'none'); select pg_replication_origin_session_setup('case_origin'); insert into t values (2,'session'); begin; select pg_replication_origin_xact_setup('0/ABCD', '2024-01-01 00:00:00+00'); insert into t values (3,'explicit'); insert into t values (4,'explicit'); commit;
+select pg_replication_origin_session_reset(); insert into t values (5,'none'); select pg_replication_origin_session_setup('case_origin2'); update t set v='second' where id=1; delete from t where id=2; select pg_replication_origin_session_reset(); insert into t values (6,'none');

@@ -1,0 +1,1 @@
+create table outbox(id uuid primary key, aggregatetype varchar(255) not null, aggregateid varchar(255) not null, type varchar(255) not null, payload jsonb, version int, created timestamp(6), is_deleted boolean, tenant text, part int);

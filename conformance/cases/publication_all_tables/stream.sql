@@ -1,0 +1,1 @@
+insert into probe select 'live', pubname, concat_ws(',', puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot), (select string_agg(format('%I.%I', schemaname, tablename), ',' order by schemaname, tablename) from pg_publication_tables t where t.pubname = p.pubname) from pg_publication p; insert into a values (2);

@@ -1,0 +1,1 @@
+create table probe(what text primary key, publication text, flags text, tables text); create schema "S q"; create table "S q"."T.q"(id int primary key); create table a(id int primary key); create table b(id int primary key); insert into a values (1); create publication cdc for table probe, a;

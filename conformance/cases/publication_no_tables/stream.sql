@@ -1,0 +1,1 @@
+insert into a values (2); select pg_logical_emit_message(true,'pfx','only messages');

@@ -1,0 +1,1 @@
+select pg_logical_emit_message(false,'offline','3'); begin; select pg_logical_emit_message(true,'offline','4'); insert into t values (3,'z'); select pg_logical_emit_message(false,'offline','5'); commit; insert into t values (4,'last');

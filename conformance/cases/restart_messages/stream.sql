@@ -1,0 +1,1 @@
+insert into t values (1,'x'); select pg_logical_emit_message(false,'live','1'); begin; insert into t values (2,'y'); select pg_logical_emit_message(true,'live','2'); commit; insert into t values (9,'z');

@@ -1,0 +1,1 @@
+insert into t values (1,'tx-1'); begin; insert into t values (11,'tx-1-1'); insert into t values (12,'tx-1-2'); insert into t values (13,'tx-1-3'); prepare transaction 'case_restart_open'; insert into t values (21,'tx-2-1');

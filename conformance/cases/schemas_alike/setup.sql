@@ -1,0 +1,1 @@
+create schema test_; create schema test1; create table test_.t(id int primary key, v text); create table test1.t(id int primary key, w int); insert into test_.t values (1,'x'); insert into test1.t values (1,2);

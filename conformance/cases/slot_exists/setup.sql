@@ -1,0 +1,1 @@
+create table t(id int primary key, v text); create publication dbz_publication for all tables; insert into t values (0,'before the slot'); select pg_create_logical_replication_slot(current_database(),'pgoutput'); insert into t values (1,'after the slot'),(2,'after the slot'); update t set v='again' where id=2; delete from t where id=0;

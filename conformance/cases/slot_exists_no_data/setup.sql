@@ -1,0 +1,1 @@
+create table t(id int primary key, v text); create publication dbz_publication for all tables; insert into t values (0,'before the slot'); select pg_create_logical_replication_slot(current_database(),'pgoutput'); begin; insert into t values (1,'prepared'); prepare transaction 'case_slot_exists_no'; insert into t values (2,'after the slot');

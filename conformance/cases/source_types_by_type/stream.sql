@@ -1,0 +1,1 @@
+insert into t(v,n) values ('y',1);

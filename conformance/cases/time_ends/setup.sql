@@ -1,0 +1,2 @@
+create table t(id int primary key, d date, t time, t0 time(0), ttz timetz, ttz0 timetz(0), ta time[], ttza timetz[], da date[]); alter table t replica identity full;
+insert into t values (1,'infinity','24:00:00','23:59:59.7','24:00:00+00','23:59:59.7+00','{24:00:00}','{24:00:00+00,00:00:00+00}','{2024-01-01}'),(2,'-infinity','23:59:59.999999','00:00:00.4','23:59:59.999999+00','24:00:00-01','{00:00:00}','{12:00:00.5+05:30}',null),(3,'0044-03-15 BC',null,null,null,null,null,null,null);

@@ -1,0 +1,1 @@
+create table k(id int primary key, s int, t text, m text not null); alter table k alter t set storage external; alter table k alter m set storage external; insert into k values (1,1,repeat('t',3000),repeat('m',3000));

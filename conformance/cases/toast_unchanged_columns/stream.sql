@@ -1,0 +1,1 @@
+select pg_sleep(0.7); update k set s=2; select pg_sleep(0.7); alter table k add column n int; select pg_sleep(0.7); update k set n=3; select pg_sleep(0.7); alter table k drop column s; select pg_sleep(0.7); update k set n=4; select pg_sleep(0.7); alter table k alter t set not null; select pg_sleep(0.7); update k set n=5; select pg_sleep(0.7);

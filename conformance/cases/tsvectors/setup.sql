@@ -1,0 +1,1 @@
+create table s(id int primary key, t tsvector, nn tsvector not null default ''); create table f(id int primary key, t tsvector); alter table f replica identity full; insert into s values (1,to_tsvector('english','full text search'),'a:1'),(2,null,''); insert into f values (1,'x y');

@@ -1,0 +1,1 @@
+create extension isn; create extension ltree; create table c(id int primary key, i isbn, i13 isbn13, e ean13, n issn, l ltree not null, la ltree[]); insert into c values (1,'0-393-04002-X','978-0-393-04002-9','4006381333931','0317-8471','a.b','{a.b,c}'),(2,null,null,null,null,'',null);

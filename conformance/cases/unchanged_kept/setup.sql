@@ -1,0 +1,1 @@
+create table f(id int primary key, w int, b int, g text); alter table f replica identity full; create table k(id int primary key, w int, b int, g text); insert into f values (1,1,1,'x'); insert into k values (1,1,1,'x');

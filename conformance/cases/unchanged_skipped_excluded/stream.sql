@@ -1,0 +1,1 @@
+update f set b=2; update f set w=2; update f set b=3,w=3; update f set g=g; update k set b=2; update k set w=2; update k set g=g; insert into f values (2,1,1,'y'); delete from f where id=2; update f set id=5 where id=1;

@@ -1,0 +1,1 @@
+create table t(id int primary key, v text); insert into t values (1,'x'); create view v as select * from t; create materialized view mv as select * from t; create foreign data wrapper w; create server srv foreign data wrapper w; create foreign table ft(id int) server srv;

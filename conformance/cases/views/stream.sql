@@ -1,0 +1,1 @@
+insert into t values (2,'y'); refresh materialized view mv; insert into v values (3,'through the view'); create temporary table tmp(id int primary key); insert into tmp values (1); create unlogged table ul(id int primary key); insert into ul values (1); insert into t values (4,'z');
