@@ -80,7 +80,8 @@ impl Encoder {
             &format.topic_delimiter,
         )?;
         let run_id = uuid::Uuid::now_v7().to_string();
-        let source = SourceBlock::new(&format.source_version, &format.topic_prefix, database);
+        let source = SourceBlock::new(&format.source_version, &format.topic_prefix, database)
+            .without_defaults(!format.values.replace_null_with_default);
         let shared = Shared {
             rules: Rules::new(&format.column_rules)?,
             keys: KeyRules::new(&format.message_keys)?,

@@ -10,6 +10,9 @@ pub(super) struct SourceBlock {
     open: Box<[u8]>,
     /// From after the value of `snapshot` up to the value of `sequence`.
     database: Box<[u8]>,
+    /// Whether `snapshot` is null outside of snapshots, as it is in Debezium's record; its schema's default is `false`, which
+    /// the JSON converter writes instead unless told not to.
+    null_snapshot: bool,
     /// `catalog_xmin` of the slot, if it is fetched.
     pub(super) xmin: Option<u64>,
 }
@@ -27,8 +30,15 @@ impl SourceBlock {
         Self {
             open: open.into(),
             database: db.into(),
+            null_snapshot: false,
             xmin: None,
         }
+    }
+
+    /// Writes null where a value stands for its schema's default.
+    pub(super) fn without_defaults(mut self, wanted: bool) -> Self {
+        self.null_snapshot = wanted;
+        self
     }
 
     /// The fragment with a table's names, from after `ts_ns` up to the value of `txId`.
@@ -46,9 +56,15 @@ impl SourceBlock {
         let incremental = c.snapshot == SnapshotMarker::Incremental;
         out.extend_from_slice(&self.open);
         json::write_i64(out, c.commit_us.div_euclid(1000));
-        out.extend_from_slice(b",\"snapshot\":\"");
-        out.extend_from_slice(c.snapshot.as_str().as_bytes());
-        out.extend_from_slice(&self.database);
+        if self.null_snapshot && c.snapshot == SnapshotMarker::None {
+            out.extend_from_slice(b",\"snapshot\":null");
+            // Without the quote that ends a marker.
+            out.extend_from_slice(self.database.get(1..).unwrap_or_default());
+        } else {
+            out.extend_from_slice(b",\"snapshot\":\"");
+            out.extend_from_slice(c.snapshot.as_str().as_bytes());
+            out.extend_from_slice(&self.database);
+        }
         match c.last_commit_lsn {
             Some(lsn) => quoted(lsn.0, out),
             None => out.extend_from_slice(b"null"),
@@ -120,6 +136,18 @@ mod tests {
             write(&block, &c),
             r#"{"version":"3.6.3.Final","connector":"postgresql","name":"srv","ts_ms":1795527662098,"snapshot":"first","db":"case_naming","sequence":"[null,\"823136384\"]","ts_us":1795527662098465,"ts_ns":1795527662098465000,"schema":"My Schema","table":"t\"1","txId":1924,"lsn":823136384,"xmin":null,"origin":null,"origin_lsn":null}"#
         );
+    }
+
+    #[test]
+    fn the_snapshot_marker_is_null_in_the_stream_without_defaults() {
+        let block = SourceBlock::new("v", "srv", "db").without_defaults(true);
+        let text = write(&block, &EventContext::default());
+        assert!(text.contains(r#","snapshot":null,"db":"db","#), "{text}");
+        let last = EventContext {
+            snapshot: SnapshotMarker::Last,
+            ..EventContext::default()
+        };
+        assert!(write(&block, &last).contains(r#","snapshot":"last","db":"db","#));
     }
 
     #[test]
