@@ -79,6 +79,8 @@ pub(super) struct Reshaper {
     /// Topics that transforms named: one of each, as sinks expect.
     topics: HashMap<String, Arc<Topic>>,
     header_bytes: Vec<u8>,
+    /// Headers that the next record has from this one, if it is its tombstone.
+    shared: Vec<Header>,
 }
 
 /// Memory that the scratch batch keeps.
@@ -108,6 +110,7 @@ impl Reshaper {
             text: Arc::new(Schema::new(Kind::String)),
             topics: HashMap::default(),
             header_bytes: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -123,17 +126,31 @@ impl Reshaper {
 
     /// Empties the scratch batch into `out`.
     pub(super) fn drain(&mut self, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
+        self.shared.clear();
         let scratch = std::mem::take(&mut self.scratch);
-        let drained = scratch
-            .records()
-            .try_for_each(|encoded| self.one(&encoded, schemas, out));
+        let mut records = scratch.records().peekable();
+        let mut drained = Ok(());
+        while let Some(encoded) = records.next() {
+            let has_tombstone = records.peek().is_some_and(|next| next.value.is_none());
+            drained = self.one(&encoded, has_tombstone, schemas, out);
+            if drained.is_err() {
+                break;
+            }
+        }
+        drop(records);
         self.scratch = scratch;
         self.scratch.reset(SCRATCH_BYTES);
         drained
     }
 
-    fn one(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
-        let done = self.reshape(encoded, schemas, out);
+    fn one(
+        &mut self,
+        encoded: &Encoded<'_>,
+        has_tombstone: bool,
+        schemas: Schemas<'_>,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let done = self.reshape(encoded, has_tombstone, schemas, out);
         let Err(error) = done else { return Ok(()) };
         out.discard();
         if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
@@ -144,11 +161,21 @@ impl Reshaper {
         Ok(())
     }
 
-    fn reshape(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>, out: &mut Batch) -> Result<(), Error> {
-        let record = self
+    fn reshape(
+        &mut self,
+        encoded: &Encoded<'_>,
+        has_tombstone: bool,
+        schemas: Schemas<'_>,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        let mut record = self
             .read(encoded, schemas)
             .map_err(|e| failed("an encoded record cannot be read", encoded, &e))?;
-        let changed = self.chain.apply(record);
+        if encoded.value.is_none() {
+            record.headers.append(&mut self.shared);
+        }
+        let shared = has_tombstone.then_some(&mut self.shared);
+        let changed = self.chain.apply_sharing(record, shared);
         let changed = changed.map_err(|e| Error::new(ErrorKind::Transform, e.to_string()))?;
         let Some(mut record) = changed else { return Ok(()) };
         if !Arc::ptr_eq(&record.head.topic, &encoded.head.topic) {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::predicate::Predicate;
-use super::{Transform, TransformError};
-use crate::record::Record;
+use super::{HeaderUse, Transform, TransformError};
+use crate::record::{Header, Record};
 use crate::{Position, Topic};
 
 /// One transform of a chain.
@@ -78,6 +78,18 @@ impl Chain {
     /// # Errors
     /// Which transform failed, on which record and why.
     pub fn apply(&mut self, record: Record) -> Result<Option<Record>, StepFailure> {
+        self.apply_sharing(record, None)
+    }
+
+    /// As [`apply`](Self::apply); adds to `shared` the headers that the record's tombstone has from it, see [`HeaderUse`].
+    ///
+    /// # Errors
+    /// As `apply`.
+    pub fn apply_sharing(
+        &mut self,
+        record: Record,
+        mut shared: Option<&mut Vec<Header>>,
+    ) -> Result<Option<Record>, StepFailure> {
         let (topic, position) = (Arc::clone(&record.head.topic), record.head.position);
         let mut record = record;
         for step in &mut self.steps {
@@ -86,8 +98,19 @@ impl Chain {
             {
                 continue;
             }
+            let (headers, with_headers) = (record.headers.len(), step.transform.header_use());
             match step.transform.apply(record) {
-                Ok(Some(changed)) => record = changed,
+                Ok(Some(changed)) => {
+                    if let Some(shared) = &mut shared
+                        && with_headers != HeaderUse::Copies
+                    {
+                        shared.extend(changed.headers.iter().skip(headers).cloned());
+                    }
+                    if with_headers != HeaderUse::Adds {
+                        shared = None;
+                    }
+                    record = changed;
+                }
                 Ok(None) => return Ok(None),
                 Err(reason) => {
                     return Err(StepFailure {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::is_envelope;
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::{Kind, Schema};
 use crate::record::{Record, SchemaAndValue, Value};
 
@@ -61,6 +61,10 @@ impl Transform for Changed {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Adds
     }
 }
 

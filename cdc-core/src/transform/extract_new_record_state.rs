@@ -9,7 +9,7 @@ use super::added_field::AddedField;
 use super::dropped_fields::DroppedFields;
 use super::envelope::is_envelope;
 use super::reshape::{Defaults, extended};
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::record::{Record, SchemaAndValue, SchemaCache, Value};
 
@@ -232,6 +232,10 @@ impl Transform for Unwrap {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::AddsThenCopies
     }
 }
 

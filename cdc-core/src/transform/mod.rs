@@ -148,6 +148,25 @@ pub trait Transform: Send + Sync + fmt::Debug {
 
     /// Another transform with the same options.
     fn clone_box(&self) -> Box<dyn Transform>;
+
+    /// What becomes of headers that a delete shares with its tombstone.
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Copies
+    }
+}
+
+/// What a transform does with a record's headers.
+///
+/// In Debezium a delete and its tombstone have one list of headers between them: what is added to the delete's is the
+/// tombstone's too, until a transform makes a record of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderUse {
+    /// It makes a record of its own.
+    Copies,
+    /// It adds to the headers that are there.
+    Adds,
+    /// It adds to the headers that are there, then makes a record of its own.
+    AddsThenCopies,
 }
 
 impl Clone for Box<dyn Transform> {

@@ -249,9 +249,6 @@ impl Writer {
         if namespace != space {
             self.member("namespace", &namespace);
         }
-        if let Some(doc) = &schema.doc {
-            self.member("doc", doc);
-        }
         // A record may not hold itself, so that it may be noted when it is done.
         self.raw(",\"fields\":[");
         for (i, field) in fields.iter().enumerate() {
@@ -273,9 +270,6 @@ impl Writer {
         self.string(name);
         self.raw(",\"type\":");
         self.schema(schema, space)?;
-        if let Some(doc) = &schema.doc {
-            self.member("doc", doc);
-        }
         if let Some(default) = &schema.default_json {
             self.raw(",\"default\":");
             self.default(schema, default)?;
@@ -347,10 +341,8 @@ impl Writer {
             _ => {}
         }
         if is_decimal(schema) {
-            let (scale, precision) = (scale(schema)?, precision(schema));
-            if (0..=precision).contains(&scale) {
-                self.member("logicalType", "decimal");
-            }
+            // Also where the scale is beyond what Avro allows, as the converter does.
+            self.member("logicalType", "decimal");
         }
         match Logical::of(schema) {
             Some(Logical::Date) => self.member("logicalType", "date"),

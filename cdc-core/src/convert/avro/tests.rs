@@ -146,6 +146,42 @@ fn schemas_are_confluents() {
     );
 }
 
+/// What the real converter (7.0.16) makes of documentation, decimals beyond Avro's range, names used twice and simple types.
+#[test]
+fn odd_schemas_are_confluents_too() {
+    let text = |schema: &Schema| schema::convert(schema).unwrap().text;
+    let decimal = |scale: &str| {
+        Schema::new(Kind::Bytes)
+            .named("org.apache.kafka.connect.data.Decimal", 1)
+            .with_parameter("scale", scale)
+    };
+    let fields = vec![
+        Field::new("x", decimal("2").with_doc("a doc").optional()),
+        Field::new("y", decimal("-2")),
+    ];
+    assert_eq!(
+        text(&Schema::new(Kind::Struct(fields))),
+        r#"{"type":"record","name":"ConnectDefault","namespace":"io.confluent.connect.avro","fields":[{"name":"x","type":["null",{"type":"bytes","scale":2,"precision":64,"connect.doc":"a doc","connect.version":1,"connect.parameters":{"scale":"2"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}],"default":null},{"name":"y","type":{"type":"bytes","scale":-2,"precision":64,"connect.version":1,"connect.parameters":{"scale":"-2"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}}]}"#
+    );
+    let point = Schema::new(Kind::Struct(vec![Field::new("x", Schema::new(Kind::Float64))]))
+        .named("io.debezium.data.geometry.Point", 1)
+        .with_doc("Geometry (POINT)");
+    let mut row = Schema::new(Kind::Struct(vec![
+        Field::new("p", point.clone().optional()),
+        Field::new("q", point),
+    ]));
+    row.name = Some("srv.t.Value".into());
+    assert_eq!(
+        text(&row),
+        r#"{"type":"record","name":"Value","namespace":"srv.t","fields":[{"name":"p","type":["null",{"type":"record","name":"Point","namespace":"io.debezium.data.geometry","fields":[{"name":"x","type":"double"}],"connect.doc":"Geometry (POINT)","connect.version":1,"connect.name":"io.debezium.data.geometry.Point"}],"default":null},{"name":"q","type":"io.debezium.data.geometry.Point"}],"connect.name":"srv.t.Value"}"#
+    );
+    assert_eq!(text(&Schema::new(Kind::Int32)), "\"int\"");
+    assert_eq!(
+        text(&Schema::new(Kind::String).optional()),
+        r#"["null","string"]"#
+    );
+}
+
 #[test]
 fn values_read_back_with_their_schema() {
     let registry = Arc::new(Memory::default());

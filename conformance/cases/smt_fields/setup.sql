@@ -1,0 +1,2 @@
+create table t(id int primary key, amount numeric(8,2) default 1.50, created timestamp, day date, at timestamptz, small smallint, big bigint, f real, d double precision, flag bool default true, txt text default 'dflt', raw bytea, tags text[], doc jsonb);
+insert into t values(1, 12.5, '2024-01-02 03:04:05.678901', '2024-02-29', '2024-07-02 03:04:05.5+02', -300, 3000000000, 1.5, 1e10, null, null, '\x0102ff', array['a',null], '{"a": 1}');
