@@ -226,7 +226,7 @@ async fn begin_at(
     // What an interrupted snapshot has sent may have been deleted since: stream from where it began, not from the new one.
     let from = offset.unwrap_or_else(|| from_lsn(slot.confirmed));
     let snapshot = if reads {
-        Some(slot::extra_snapshot(o).await?)
+        Some(slot::extra_snapshot(o, position_of_rows(&from)).await?)
     } else {
         None
     };
@@ -236,10 +236,40 @@ async fn begin_at(
     })
 }
 
+/// Position that snapshot rows carry when the stream begins at `from`, before the snapshot was taken.
+///
+/// It must not be the snapshot's own: a transaction's version is the end of the commit before it, so the first transaction
+/// that the snapshot does not see has a version below the snapshot's position, and an index would refuse it. The stream
+/// brings everything since `from` again, so rows of that version are overwritten by every change that follows.
+/// Consumers of the topic know a commit before the first transaction only where the offset does.
+fn position_of_rows(from: &Checkpoint) -> Lsn {
+    if from.last_commit_lsn.is_zero() {
+        from.resume_lsn
+    } else {
+        from.last_commit_lsn.min(from.resume_lsn)
+    }
+}
+
 fn from_lsn(lsn: Lsn) -> Checkpoint {
     Checkpoint {
         resume_lsn: lsn,
         event_lsn: lsn,
         ..Checkpoint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_later_snapshot_are_not_newer_than_what_the_stream_brings_first() {
+        let known = Checkpoint {
+            last_commit_lsn: Lsn(80),
+            ..from_lsn(Lsn(160))
+        };
+        // The first transaction's version is 80 for consumers of the topic, and 160 for the sink.
+        assert_eq!(position_of_rows(&known), Lsn(80));
+        assert_eq!(position_of_rows(&from_lsn(Lsn(160))), Lsn(160));
     }
 }

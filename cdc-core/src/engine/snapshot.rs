@@ -21,8 +21,8 @@ pub struct SnapshotJob {
     pub initial_statements: Vec<String>,
     /// Name of the exported snapshot to read in; none: the reader takes one of its own.
     pub exported: Option<String>,
-    /// WAL position of that snapshot: it sees exactly the transactions that commit below. None: the reader asks
-    /// for the current position.
+    /// WAL position that the rows carry: that of the snapshot, which sees exactly the transactions that commit below, or an
+    /// earlier one where the stream begins before the snapshot. None: the reader asks for the current position.
     pub lsn: Option<Lsn>,
     /// Tables, in the order in which their rows are to come.
     pub tables: Vec<Table>,

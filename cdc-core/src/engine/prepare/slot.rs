@@ -130,7 +130,7 @@ pub(super) async fn create(
 }
 
 /// A snapshot at a known position for a slot that exists already: exported by a temporary slot of its own.
-pub(super) async fn extra_snapshot(o: &SourceOptions) -> Result<SnapshotStart, Error> {
+pub(super) async fn extra_snapshot(o: &SourceOptions, rows_at: Lsn) -> Result<SnapshotStart, Error> {
     let mut exporter = Session::connect(&o.connect, Purpose::Replication, APPLICATION).await?;
     // The slot's own name may leave no room for an ending.
     let slot = crc32fast::hash(o.slot.name.as_bytes());
@@ -144,7 +144,7 @@ pub(super) async fn extra_snapshot(o: &SourceOptions) -> Result<SnapshotStart, E
     let created = exporter.create_slot(&create).await?;
     Ok(SnapshotStart {
         name: created.snapshot_name,
-        lsn: Some(created.consistent_point),
+        lsn: Some(rows_at),
         exporter: Some(exporter),
     })
 }
