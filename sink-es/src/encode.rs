@@ -210,7 +210,7 @@ impl Encoder {
         }
         match version::of(&self.versions, record, reading.source) {
             Ok(version) => Ok((version, true)),
-            Err(NoVersion::NoPosition) if reading.event == Event::Tombstone => {
+            Err(NoVersion::Position) if reading.event == Event::Tombstone => {
                 let last = self.last_version(record.head);
                 Ok((last, last.is_some()))
             }

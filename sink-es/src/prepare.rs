@@ -328,8 +328,9 @@ pub(crate) fn known_fields(answer: &Answer) -> Result<Map<String, Value>, Error>
 /// Whether what was to be made is there; `already` when it may have been before.
 fn accept(answer: Option<Answer>, what: &str, already: bool) -> Result<(), Error> {
     match answer {
-        Some(a) if !a.status.is_success() && !(already && exists(&a)) => Err(refused(what, &a)),
-        _ => Ok(()),
+        None => Ok(()),
+        Some(a) if a.status.is_success() || (already && exists(&a)) => Ok(()),
+        Some(a) => Err(refused(what, &a)),
     }
 }
 

@@ -10,24 +10,24 @@ use crate::json;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoVersion {
     /// Neither the record nor its `source` block says a position in the write-ahead log.
-    NoPosition,
+    Position,
     /// The record was not consumed from Kafka.
-    NoOffset,
+    Offset,
     /// The header is not there, or holds no whole number that a version can be.
-    NoHeader,
+    Header,
 }
 
 impl NoVersion {
     /// One clause for errors and dead letters.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::NoPosition => {
+            Self::Position => {
                 "the record has no position in the write-ahead log: set index.versions to kafka_offset or none"
             }
-            Self::NoOffset => {
+            Self::Offset => {
                 "the record was not consumed from Kafka: set index.versions to external_from_wal or none"
             }
-            Self::NoHeader => "the header of index.versions.header is missing, or holds no whole number",
+            Self::Header => "the header of index.versions.header is missing, or holds no whole number",
         }
     }
 }
@@ -52,13 +52,13 @@ pub(crate) fn of(
         Versions::Header(name) => {
             let mut named = record.headers().filter(|(n, _)| *n == name.as_bytes());
             let value = named.next().and_then(|(_, value)| header(value?));
-            value.map(Some).ok_or(NoVersion::NoHeader)
+            value.map(Some).ok_or(NoVersion::Header)
         }
         Versions::None => Ok(None),
-        Versions::KafkaOffset => kafka_offset(head).map(Some).ok_or(NoVersion::NoOffset),
+        Versions::KafkaOffset => kafka_offset(head).map(Some).ok_or(NoVersion::Offset),
         Versions::ExternalFromWal => {
             let lsn = if head.version_lsn.is_zero() {
-                source.and_then(source_lsn).ok_or(NoVersion::NoPosition)?
+                source.and_then(source_lsn).ok_or(NoVersion::Position)?
             } else {
                 head.version_lsn
             };
@@ -152,7 +152,7 @@ mod tests {
             Ok(Some(11))
         );
         for none in [None, Some("{}"), Some(r#"{"lsn":null}"#), Some(r#"{"lsn":0}"#)] {
-            assert_eq!(v(&head(0, 1, 1, None), none), Err(NoVersion::NoPosition));
+            assert_eq!(v(&head(0, 1, 1, None), none), Err(NoVersion::Position));
         }
         assert_eq!(v(&head(u64::MAX, 1, 1, None), None), Ok(Some(u64::MAX >> 3)));
     }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(v(&Versions::KafkaOffset, &head(8, 0, 0, Some(3))), Ok(Some(0)));
         assert_eq!(
             v(&Versions::KafkaOffset, &head(8, 5, 1, None)),
-            Err(NoVersion::NoOffset)
+            Err(NoVersion::Offset)
         );
         assert_eq!(v(&Versions::None, &head(8, 0, 0, None)), Ok(None));
     }
@@ -178,10 +178,10 @@ mod tests {
             (Some("\"17\""), Ok(Some(17))),
             (Some(r#"{"schema":{"type":"int64"},"payload":5}"#), Ok(Some(5))),
             (Some("9223372036854775807"), Ok(Some(i64::MAX.unsigned_abs()))),
-            (Some("9223372036854775808"), Err(NoVersion::NoHeader)),
-            (Some("x"), Err(NoVersion::NoHeader)),
-            (Some("-1"), Err(NoVersion::NoHeader)),
-            (None, Err(NoVersion::NoHeader)),
+            (Some("9223372036854775808"), Err(NoVersion::Header)),
+            (Some("x"), Err(NoVersion::Header)),
+            (Some("-1"), Err(NoVersion::Header)),
+            (None, Err(NoVersion::Header)),
         ] {
             let batch = record(&head(8, 0, 0, None), value);
             assert_eq!(

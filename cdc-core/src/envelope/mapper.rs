@@ -258,7 +258,10 @@ fn truncate_base64(start: usize, bytes: usize, out: &mut Vec<u8>) {
         return;
     };
     let keep = bytes.div_ceil(3).saturating_mul(4);
-    let Some(head) = body.get(..keep).filter(|_| body.len() > keep || bytes % 3 != 0) else {
+    let Some(head) = body
+        .get(..keep)
+        .filter(|_| body.len() > keep || !bytes.is_multiple_of(3))
+    else {
         return;
     };
     let Ok(plain) = base64_simd::STANDARD.decode_to_vec(head) else {

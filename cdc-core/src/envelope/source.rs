@@ -139,18 +139,6 @@ mod tests {
     }
 
     #[test]
-    fn the_snapshot_marker_is_null_in_the_stream_without_defaults() {
-        let block = SourceBlock::new("v", "srv", "db").without_defaults(true);
-        let text = write(&block, &EventContext::default());
-        assert!(text.contains(r#","snapshot":null,"db":"db","#), "{text}");
-        let last = EventContext {
-            snapshot: SnapshotMarker::Last,
-            ..EventContext::default()
-        };
-        assert!(write(&block, &last).contains(r#","snapshot":"last","db":"db","#));
-    }
-
-    #[test]
     fn origin_xmin_and_sequence() {
         let mut block = SourceBlock::new("v", "srv", "db");
         block.xmin = Some(9);

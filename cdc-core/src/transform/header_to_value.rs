@@ -44,8 +44,11 @@ impl Build for HeaderToValue {
 struct ToValue {
     options: HeaderToValue,
     /// By the value's schema: schemas of the headers that are there, and the new schema.
-    schemas: SchemaCache<Vec<(Vec<Option<Arc<Schema>>>, Arc<Schema>)>>,
+    schemas: SchemaCache<Vec<Extended>>,
 }
+
+/// Schemas of the headers that are there, none where a header is not, and the value's schema with them.
+type Extended = (Vec<Option<Arc<Schema>>>, Arc<Schema>);
 
 /// Sets of headers remembered a schema.
 const SETS: usize = 64;

@@ -140,7 +140,6 @@ fn finish(mut k: u64) -> u64 {
 
 /// The variant of MurmurHash3 that Debezium has: its constants differ from the common one's, and bytes of the last block
 /// are taken with their sign.
-#[expect(clippy::cast_possible_truncation, reason = "the high half")]
 fn murmur_bytes(bytes: &[u8]) -> i32 {
     const SEED: u64 = 9001;
     let mut state = State {

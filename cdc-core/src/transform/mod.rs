@@ -19,7 +19,6 @@ mod expression;
 mod extract_changed_record_state;
 mod extract_field;
 mod extract_new_record_state;
-pub mod mosip;
 mod field_path;
 #[cfg(test)]
 mod fixture;
@@ -34,6 +33,7 @@ mod json_schema;
 mod literal;
 mod logical_topic_router;
 mod mask_field;
+pub mod mosip;
 mod partition_routing;
 mod predicate;
 mod regex_router;

@@ -104,12 +104,11 @@ impl Transform for Routing {
     }
 }
 
+/// A value and its schema, if it has one.
+type Found = (Option<Arc<Schema>>, Value);
+
 /// Schema and value at the end of a path; none if it leads nowhere or to null.
-fn follow(
-    envelope: &SchemaAndValue,
-    path: &[String],
-    change: &str,
-) -> Result<Option<(Option<Arc<Schema>>, Value)>, TransformError> {
+fn follow(envelope: &SchemaAndValue, path: &[String], change: &str) -> Result<Option<Found>, TransformError> {
     let (mut schema, mut value) = (envelope.schema.clone(), &envelope.value);
     for (at, step) in path.iter().enumerate() {
         let last = at + 1 == path.len();

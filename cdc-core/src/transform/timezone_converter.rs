@@ -190,11 +190,8 @@ fn named<'f>(fields: &'f [String], part: &str) -> Vec<&'f str> {
     let mut all = Vec::new();
     for field in fields {
         match field.split_once('.') {
-            Some((prefix, rest)) if matches!(prefix, "source" | "before" | "after") => {
-                if prefix == part {
-                    all.push(rest);
-                }
-            }
+            Some((prefix, rest)) if prefix == part => all.push(rest),
+            Some(("source" | "before" | "after", _)) => {}
             _ if part != "source" => all.push(field.as_str()),
             _ => {}
         }

@@ -93,12 +93,15 @@ impl Build for DynamicNewField {
     }
 }
 
+/// What was found by the values asked for, and when.
+type Cache = HashMap<Vec<String>, (Instant, Value)>;
+
 #[derive(Clone, Debug)]
 struct Lookup {
     options: Arc<DynamicNewField>,
     client: Client,
     paths: Arc<[Vec<String>]>,
-    cache: Arc<Mutex<HashMap<Vec<String>, (Instant, Value)>>>,
+    cache: Arc<Mutex<Cache>>,
 }
 
 /// Attempts of the Java class, without a pause between them.

@@ -7,7 +7,7 @@ const DEFAULT: usize = 16;
 
 /// Puts entries into the order of a HashMap into which they were put in the present one. `sized` is the number of entries it
 /// was made for, if any.
-pub(super) fn sort(entries: &mut Vec<(Value, Value)>, sized: Option<usize>) {
+pub(super) fn sort(entries: &mut [(Value, Value)], sized: Option<usize>) {
     let mut table = sized.map_or(DEFAULT, |n| n.max(1).next_power_of_two());
     // It doubles when more than three quarters are full.
     while entries.len() > table / 4 * 3 + table % 4 * 3 / 4 {

@@ -94,7 +94,8 @@ impl Transform for Selector {
                 let mut found = None;
                 for path in self.order.iter() {
                     let value = nested(&data.value, path)?;
-                    if !value.is_null() && !(self.strict && value.as_str() == Some("")) {
+                    let missing = value.is_null() || (self.strict && value.as_str() == Some(""));
+                    if !missing {
                         found = Some(value.clone());
                         break;
                     }
