@@ -258,7 +258,7 @@ class Maker:
             c.rule = "defaults in schemas"
             return r.choice(WRONG[name])
         v = self.plain(c.type)
-        if re.search(r"infinity|24:00:00", v) and re.match("time", name):
+        if re.search(r"infinity|24:00:00", v) and re.match("time|types.d_ts", name) or "'" in v and "enum" in name.lower() or "." in v and name.startswith("interval"):
             c.rule = "defaults in schemas"
         return f"({v})" if isinstance(v, Expr) else quote(v)
 
@@ -317,7 +317,7 @@ class Maker:
 
     def choose_key(self, t):
         r = self.r
-        able = [c for c in t.columns if c.type.key and not c.rule and not c.generated and c.name != "id" and not c.external and '"' not in c.name and not self.filtered]
+        able = [c for c in t.columns if c.type.key and not c.rule and not c.generated and c.name != "id" and not c.external and not set('"()') & set(c.name) and not self.filtered]
         others = r.sample(able, min(len(able), r.choice([0, 0, 1, 2])))
         columns = [c.name for c in others] + ["id"]
         r.shuffle(columns)

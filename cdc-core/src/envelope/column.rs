@@ -69,9 +69,10 @@ impl PlanColumn {
             out.truncate(start);
             return self.failed(cause.into(), table, failures, out);
         }
-        // What stands for a value that is not there is the converter's, which comes after the rules.
+        // What stands for NULL is put in by the converter, after the rules; what a required column needs, before them.
+        let absent = matches!(datum, None | Some(Datum::Null));
         if let Some(mapper) = &self.mapper
-            && !matches!(datum, None | Some(Datum::Null))
+            && !(absent && self.nullable)
         {
             mapper.finish(start, out);
         }
