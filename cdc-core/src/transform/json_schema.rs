@@ -114,16 +114,16 @@ impl Inference {
                 .schema(None, first)?
                 .ok_or_else(|| "an array holds empty arrays only".into());
         }
-        let mut merged: Option<Schema> = None;
+        // Only schemas that differ are merged, and only a merged one is required, as in Debezium.
+        let mut distinct: Vec<Schema> = Vec::new();
         for item in items.iter().filter(|i| i.is_object()) {
-            let next = self
-                .schema(key, item)?
-                .unwrap_or_else(|| Schema::new(Kind::Struct(Vec::new())));
-            merged = Some(match merged {
-                None => next,
-                Some(merged) => merge(merged, &next),
-            });
+            if let Some(next) = self.schema(key, item)?
+                && !distinct.contains(&next)
+            {
+                distinct.push(next);
+            }
         }
+        let merged = distinct.into_iter().reduce(|merged, next| merge(merged, &next));
         merged.ok_or_else(|| "an array holds nothing but null".into())
     }
 
@@ -209,6 +209,13 @@ mod tests {
             Some("payload.e")
         );
         assert_eq!(schema.field("f").unwrap().1.schema.kind, Kind::Int64);
+        let items = |text: &str| {
+            let data = Inference::default().expand(None, text).unwrap();
+            let schema = data.schema.unwrap();
+            let Kind::Array(items) = schema.kind.clone() else { panic!() };
+            items.optional
+        };
+        assert!(items(r#"[{"a":1},{"a":2}]"#) && !items(r#"[{"a":1},{"b":2}]"#));
         let all = Inference {
             nulls: NullBehavior::OptionalBytes,
             empty_arrays: EmptyArrayBehavior::OptionalString,
