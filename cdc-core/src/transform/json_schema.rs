@@ -212,7 +212,9 @@ mod tests {
         let items = |text: &str| {
             let data = Inference::default().expand(None, text).unwrap();
             let schema = data.schema.unwrap();
-            let Kind::Array(items) = schema.kind.clone() else { panic!() };
+            let Kind::Array(items) = schema.kind.clone() else {
+                panic!()
+            };
             items.optional
         };
         assert!(items(r#"[{"a":1},{"a":2}]"#) && !items(r#"[{"a":1},{"b":2}]"#));
