@@ -54,13 +54,17 @@ pub(super) async fn check_branch(
             )));
         }
     }
-    if resume > identity.xlog_pos {
-        return Err(foreign(format!(
-            "the stored offset {resume} lies ahead of this server's WAL, which ends at {}: it was restored to an earlier time",
-            identity.xlog_pos
-        )));
+    if resume <= identity.xlog_pos {
+        return Ok(());
     }
-    Ok(())
+    // The offset may be younger than that answer: a run that ends just now has stored it.
+    let end = replication.identify_system().await?.xlog_pos;
+    if resume <= end {
+        return Ok(());
+    }
+    Err(foreign(format!(
+        "the stored offset {resume} lies ahead of this server's WAL, which ends at {end}: it was restored to an earlier time"
+    )))
 }
 
 /// Where a timeline ends in a history file: lines of timeline, position and reason.
