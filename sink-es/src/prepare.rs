@@ -346,7 +346,7 @@ fn exists(answer: &Answer) -> bool {
 mod tests {
     use super::*;
 
-    fn config(more: Value) -> IndexConfig {
+    fn config(more: &Value) -> IndexConfig {
         let mut c = json!({ "urls": ["http://h"], "create": true });
         c.as_object_mut()
             .unwrap()
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_new_index_remembers_deletes_unless_told_otherwise() {
-        let c = config(json!({ "alias": "All", "mappings": { "dynamic": "strict" } }));
+        let c = config(&json!({ "alias": "All", "mappings": { "dynamic": "strict" } }));
         assert_eq!(
             creation(&c, "t"),
             json!({ "settings": { "index.gc_deletes": "10m" }, "mappings": { "dynamic": "strict" }, "aliases": { "all": {} } })
@@ -366,7 +366,7 @@ mod tests {
             json!({ "gc_deletes": "1s" }),
             json!({ "index": { "gc_deletes": "1s" } }),
         ] {
-            let c = config(json!({ "settings": settings }));
+            let c = config(&json!({ "settings": settings }));
             assert_eq!(creation(&c, "t"), json!({ "settings": settings }));
         }
     }
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_template_holds_what_indexes_would() {
         let c = config(
-            json!({ "template": { "name": "a b", "patterns": ["x*"], "data_stream": true }, "mappings": { "dynamic": false } }),
+            &json!({ "template": { "name": "a b", "patterns": ["x*"], "data_stream": true }, "mappings": { "dynamic": false } }),
         );
         let (path, body) = template(&c).unwrap();
         assert_eq!(path, "_index_template/a%20b");

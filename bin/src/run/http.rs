@@ -140,9 +140,8 @@ async fn fence(State(board): State<Board>, RawQuery(query): RawQuery) -> Respons
     let Some(fence) = &board.fence else {
         return say(StatusCode::NOT_FOUND, "this pipeline has no index".into());
     };
-    let lsn = match given("lsn").map(|text| text.parse::<Lsn>()).transpose() {
-        Ok(lsn) => lsn,
-        Err(_) => return say(StatusCode::BAD_REQUEST, "lsn is not of the form 0/16B3748".into()),
+    let Ok(lsn) = given("lsn").map(|text| text.parse::<Lsn>()).transpose() else {
+        return say(StatusCode::BAD_REQUEST, "lsn is not of the form 0/16B3748".into());
     };
     let timeout = match given("timeout_ms").map(|text| text.parse::<u64>()).transpose() {
         Ok(ms) => Duration::from_millis(ms.unwrap_or(30_000)),
