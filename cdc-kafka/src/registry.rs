@@ -289,7 +289,7 @@ mod tests {
                 let text = String::from_utf8_lossy(&request).into_owned();
                 let auth = text
                     .lines()
-                    .any(|l| l.to_ascii_lowercase() == "authorization: basic dtpw");
+                    .any(|l| l.eq_ignore_ascii_case("authorization: basic dtpw"));
                 asked.push(format!("{} {auth}", text.lines().next().unwrap_or_default()));
                 let length = body.len();
                 write!(

@@ -151,7 +151,7 @@ mod tests {
         let text = write(&block, &c);
         assert!(text.contains(r#""snapshot":"false""#), "{text}");
         assert!(text.contains(r#""sequence":"[\"11\",\"12\"]""#), "{text}");
-        let bare = write(&block.clone().without_defaults(), &c);
+        let bare = write(&block.without_defaults(), &c);
         assert!(bare.contains(r#""snapshot":null,"db":"db""#), "{bare}");
         assert!(
             text.ends_with(r#""txId":null,"lsn":12,"xmin":9,"origin":"env_origin","origin_lsn":4660}"#),

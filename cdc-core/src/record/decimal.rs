@@ -263,7 +263,7 @@ mod tests {
         #[test]
         fn any_number_of_digits_reads_back(text in "-?[1-9][0-9]{0,120}(\\.[0-9]{1,60})?") {
             let d = Decimal::parse(&text).unwrap();
-            prop_assert_eq!(d.to_plain_string(), text.clone());
+            prop_assert_eq!(&d.to_plain_string(), &text);
             prop_assert_eq!(d.to_f64(), text.parse::<f64>().unwrap());
         }
     }

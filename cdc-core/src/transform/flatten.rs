@@ -212,7 +212,7 @@ mod tests {
         );
         let schema = got.value.schema.unwrap();
         assert_eq!(names(&schema).len(), 10);
-        let field = |name| schema.field(name).unwrap().1.schema.clone();
+        let field = |name| Arc::clone(&schema.field(name).unwrap().1.schema);
         assert!(field("after_id").optional && !field("source_db").optional);
         assert_eq!(field("after_v").default_json.as_deref(), Some("\"dflt\""));
     }

@@ -287,7 +287,7 @@ mod tests {
         let convert = |target| {
             let got = apply(&to(target, "t"), micros()).unwrap().unwrap();
             let schema = got.value.schema.clone().unwrap();
-            let field = schema.field("t").unwrap().1.schema.clone();
+            let field = Arc::clone(&schema.field("t").unwrap().1.schema);
             (json(&got), field.name.clone().unwrap_or_default(), field.optional)
         };
         let data = |what: &str| format!("org.apache.kafka.connect.data.{what}");

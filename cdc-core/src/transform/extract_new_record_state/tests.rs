@@ -1,6 +1,7 @@
 use super::*;
 use crate::transform::fixture::{envelope, json, names, record, row};
 
+#[expect(clippy::needless_pass_by_value, reason = "options are made for one call")]
 fn unwrapped(options: ExtractNewRecordState, record: Record) -> Option<Record> {
     options.build().unwrap().apply(record).unwrap()
 }

@@ -29,7 +29,11 @@ impl Search for Noting {
     }
 }
 
-fn run(step: Json, records: &[&str]) -> (Vec<Result<String, String>>, Vec<(String, String)>) {
+/// Each record's document or error, and the questions that were asked.
+type Outcome = (Vec<Result<String, String>>, Vec<(String, String)>);
+
+#[expect(clippy::needless_pass_by_value, reason = "steps are made for one call")]
+fn run(step: Json, records: &[&str]) -> Outcome {
     let config: ChainConfig = serde_json::from_value(json!({ "transforms": [step] })).unwrap();
     let mut chain = config.build().unwrap();
     let noting = Arc::new(Noting::default());
