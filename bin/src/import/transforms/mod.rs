@@ -139,7 +139,7 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
             _ => set(draft, class, &prefix, name, value, &mut options)?,
         }
     }
-    old_delete_handling(&mut options)?;
+    old_delete_handling(draft, given, &prefix, &mut options)?;
     // The two classes of this router differ in one default.
     if class
         .names
@@ -157,10 +157,25 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
     Ok(Value::Object(step))
 }
 
-/// Debezium 1's two options to the one that Debezium 3 has instead; its own wins.
-fn old_delete_handling(options: &mut Map<String, Value>) -> Result<(), String> {
+/// Debezium 1's two options. Sinks run beside that Debezium still, and get the one that Debezium 3 has instead, whose own
+/// value wins; in a source connector Debezium 3 ignores them, and so do we.
+fn old_delete_handling(
+    draft: &mut Draft,
+    given: &Given<'_>,
+    prefix: &str,
+    options: &mut Map<String, Value>,
+) -> Result<(), String> {
     let mode = options.remove("delete_handling_mode");
     let drops = options.remove("drop_tombstones");
+    if super::table::Kind::of(given.all.get("connector.class")) == super::table::Kind::Source {
+        for (name, old) in [("delete.handling.mode", &mode), ("drop.tombstones", &drops)] {
+            if old.is_some() {
+                let text = "has no effect: Debezium 3 has `delete.tombstone.handling.mode` instead";
+                draft.note(&format!("{prefix}{name}"), text.to_owned());
+            }
+        }
+        return Ok(());
+    }
     if mode.is_none() && drops.is_none() || options.contains_key("delete_tombstone_handling_mode") {
         return Ok(());
     }
