@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::mosip::MOSIP;
+
 /// A class of Debezium's or Kafka's.
 #[derive(Debug)]
 pub(crate) struct Class {
@@ -52,14 +54,14 @@ impl Opt {
     }
 }
 
-const fn text(name: &'static str) -> Opt {
+pub(super) const fn text(name: &'static str) -> Opt {
     Opt {
         name,
         kind: Kind::Text,
     }
 }
 
-const fn flag(name: &'static str) -> Opt {
+pub(super) const fn flag(name: &'static str) -> Opt {
     Opt {
         name,
         kind: Kind::Flag,
@@ -76,21 +78,21 @@ const fn number(name: &'static str) -> Opt {
 /// Most of Kafka's classes have it.
 const NULLS: Opt = flag("replace.null.with.default");
 
-const fn list(name: &'static str) -> Opt {
+pub(super) const fn list(name: &'static str) -> Opt {
     Opt {
         name,
         kind: Kind::List,
     }
 }
 
-const fn word(name: &'static str, words: &'static [&'static str]) -> Opt {
+pub(super) const fn word(name: &'static str, words: &'static [&'static str]) -> Opt {
     Opt {
         name,
         kind: Kind::Word(words),
     }
 }
 
-const fn no_effect(name: &'static str, reason: &'static str) -> Opt {
+pub(super) const fn no_effect(name: &'static str, reason: &'static str) -> Opt {
     Opt {
         name,
         kind: Kind::NoEffect(reason),
@@ -108,15 +110,16 @@ const fn class(names: &'static [&'static str], key: &'static str, options: &'sta
 }
 
 /// A class with one variant for keys and one for values.
-const fn sided(names: &'static [&'static str], key: &'static str, options: &'static [Opt]) -> Class {
+pub(super) const fn sided(
+    names: &'static [&'static str],
+    key: &'static str,
+    options: &'static [Opt],
+) -> Class {
     Class {
         sided: true,
         ..class(names, key, options)
     }
 }
-
-/// What MOSIP's numbers count.
-const MOSIP_UNIT: &[&str] = &["milli_sec", "micro_sec", "days_epoch"];
 
 /// The language of expressions.
 const LANGUAGE: Opt = Opt {
@@ -411,59 +414,6 @@ pub(crate) const CLASSES: &[Class] = &[
         &["org.apache.kafka.connect.transforms.ValueToKey"],
         "value_to_key",
         &[list("fields"), NULLS],
-    ),
-];
-
-/// Classes of MOSIP's. They come in compatible mode: who imports them relies on what they do.
-pub(crate) const MOSIP: &[Class] = &[
-    sided(
-        &["io.mosip.kafka.connect.transforms.TimestampConverterAdv"],
-        "timestamp_converter_adv",
-        &[
-            text("field"),
-            word("input.type", MOSIP_UNIT),
-            no_effect("output.type", "the class ignores it"),
-            text("output.format"),
-        ],
-    ),
-    sided(
-        &["io.mosip.kafka.connect.transforms.TimestampSelector"],
-        "timestamp_selector",
-        &[list("ts.order"), text("output.field")],
-    ),
-    sided(
-        &["io.mosip.kafka.connect.transforms.StringToJson"],
-        "string_to_json",
-        &[text("input.field")],
-    ),
-    sided(
-        &["io.mosip.kafka.connect.transforms.DynamicNewField"],
-        "dynamic_new_field",
-        &[
-            no_effect("query.type", "the class ignores it"),
-            text("es.url"),
-            text("es.index"),
-            list("es.input.fields"),
-            text("es.output.field"),
-            list("input.fields"),
-            list("input.default.values"),
-            text("output.field"),
-            flag("es.input.query.add.keyword"),
-        ],
-    ),
-    sided(
-        &["io.mosip.kafka.connect.transforms.AnonymousProfileTransform"],
-        "anonymous_profile",
-        &[
-            list("profiles.fields.list"),
-            list("age.groups.list"),
-            text("age.groups.output.field"),
-            list("channel.groups.list"),
-            text("kafka.topic.name"),
-            text("es.url"),
-            list("profile.listOfFunctions"),
-            list("listOfFunctions"),
-        ],
     ),
 ];
 

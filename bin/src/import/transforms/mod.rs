@@ -1,10 +1,12 @@
 //! `transforms` and `predicates`: Connect's chains of classes to steps of ours.
 
 mod classes;
+mod mosip;
 
 use serde_json::{Map, Value};
 
-use self::classes::{CLASSES, Class, Kind, MOSIP, Opt, PREDICATES};
+use self::classes::{CLASSES, Class, Kind, Opt, PREDICATES};
+use self::mosip::MOSIP;
 use super::draft::Draft;
 use super::parse;
 use super::table::Given;
