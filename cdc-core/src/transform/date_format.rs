@@ -100,6 +100,8 @@ impl DateFormat {
             };
             let number = match letter {
                 'y' if count == 2 => year.rem_euclid(100),
+                // The year of its era, as no pattern that is supported says which era.
+                'y' if year <= 0 => 1 - year,
                 'y' => year,
                 'M' | 'L' if count > 2 => {
                     out.push_str(name(&MONTHS, i64::from(month) - 1, count));
@@ -352,10 +354,16 @@ mod tests {
         for (pattern, want) in cases {
             assert_eq!(DateFormat::new(pattern).unwrap().format(AT), want, "{pattern}");
         }
-        assert_eq!(
-            DateFormat::new("yyyy-MM-dd HH").unwrap().format(-1),
-            "1969-12-31 23"
-        );
+        let dates = [
+            ("yyyy-MM-dd HH:mm:ss.SSS", -1, "1969-12-31 23:59:59.999"),
+            ("yyyy-MM-dd", 951_782_400_000, "2000-02-29"),
+            ("D h a", 1_631_531_169_108, "256 11 AM"),
+            ("'o''clock' ''k", 1_631_531_169_108, "o'clock '11"),
+            ("yyyy", -63_517_824_000_000, "0044"),
+        ];
+        for (pattern, at, want) in dates {
+            assert_eq!(DateFormat::new(pattern).unwrap().format(at), want, "{pattern}");
+        }
         assert!(DateFormat::new("yyyy'x").is_err() && DateFormat::new("YYYY").is_err());
     }
 

@@ -9,7 +9,6 @@ mod biometrics;
 mod dynamic_new_field;
 #[cfg(test)]
 mod golden;
-mod java_format;
 mod java_map;
 mod org_json;
 #[cfg(test)]

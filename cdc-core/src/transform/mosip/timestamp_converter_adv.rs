@@ -5,10 +5,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::java_format::JavaFormat;
 use super::{Mode, cannot};
 use crate::connect::{Field, Kind, Schema};
 use crate::record::{Record, SchemaAndValue, SchemaCache, Value};
+use crate::transform::date_format::DateFormat;
 use crate::transform::envelope::basics;
 use crate::transform::{Build, Side, Transform, TransformError};
 
@@ -56,7 +56,7 @@ pub enum EpochUnit {
 
 impl Build for TimestampConverterAdv {
     fn build(&self) -> Result<Box<dyn Transform>, String> {
-        let format = JavaFormat::parse(&self.output_format).map_err(|e| format!("output_format: {e}"))?;
+        let format = DateFormat::new(&self.output_format).map_err(|e| format!("output_format: {e}"))?;
         Ok(Box::new(Converter {
             options: Arc::new(self.clone()),
             format: Arc::new(format),
@@ -68,7 +68,7 @@ impl Build for TimestampConverterAdv {
 #[derive(Clone, Debug)]
 struct Converter {
     options: Arc<TimestampConverterAdv>,
-    format: Arc<JavaFormat>,
+    format: Arc<DateFormat>,
     schemas: SchemaCache<(Option<usize>, Arc<Schema>)>,
 }
 
