@@ -8,7 +8,7 @@ demo:  ## PostgreSQL under write load, through Kafka, into OpenSearch, on this m
 	@dev/setup && dev/demo
 
 test:  ## every check and test, with real servers that it starts and stops: what .ci/run runs
-	@dev/test
+	@dev/setup </dev/null && dev/test
 
 conform:  ## compare with the real Debezium's recordings, and write docs/conformance.md
 	@dev/conform-all --write

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What several benches measure.
+
+pub mod rows;

@@ -1,8 +1,8 @@
 //! Measures the index sink alone against a raw bulk loader: the same documents, prepared in memory, on the same node.
 //!
-//! `index_bulk URL [documents] [docs=N] [in_flight=N]`: each loads into an index of its own, without replicas and
-//! refreshes; the loader sends ready bodies and reads replies no further than their status. Prints documents a second of
-//! both, their ratio, and the most memory that this process had.
+//! `index_bulk URL [documents] engine=sink|raw [docs=N] [in_flight=N]`: loads into an index of its own, without replicas
+//! and refreshes. The loader sends ready bodies and reads no more of a reply than whether there were errors. Prints
+//! documents a second, and the CPU time and the most memory that this process had.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -20,26 +20,30 @@ const BATCH: u64 = 1000;
 struct Plan {
     url: String,
     documents: u64,
-    docs: usize,
-    in_flight: usize,
+    raw: bool,
+    /// Documents a request and requests in flight; the sink's own if not given.
+    docs: Option<usize>,
+    in_flight: Option<usize>,
 }
 
 fn plan() -> Result<Plan> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments
         .next()
-        .context("usage: index_bulk URL [documents] [docs=N] [in_flight=N]")?;
+        .context("usage: index_bulk URL [documents] engine=sink|raw [docs=N] [in_flight=N]")?;
     let mut plan = Plan {
         url,
         documents: 200_000,
-        docs: 5000,
-        in_flight: 4,
+        raw: false,
+        docs: None,
+        in_flight: None,
     };
     for argument in arguments {
         match argument.split_once('=') {
             None => plan.documents = argument.parse()?,
-            Some(("docs", n)) => plan.docs = n.parse()?,
-            Some(("in_flight", n)) => plan.in_flight = n.parse()?,
+            Some(("engine", name @ ("sink" | "raw"))) => plan.raw = name == "raw",
+            Some(("docs", n)) => plan.docs = Some(n.parse()?),
+            Some(("in_flight", n)) => plan.in_flight = Some(n.parse()?),
             Some((name, _)) => anyhow::bail!("unknown argument {name}"),
         }
     }
@@ -55,32 +59,29 @@ async fn main() -> Result<()> {
     let stamp = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)?
         .as_millis();
-    let (ours, theirs) = (format!("bench-sink-{stamp}"), format!("bench-raw-{stamp}"));
-    for index in [&ours, &theirs] {
-        let body = json!({ "settings": { "number_of_replicas": 0, "refresh_interval": "-1" } });
-        let made = http
-            .put(format!("{}/{index}", plan.url))
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send()
-            .await?;
-        ensure!(
-            made.status().is_success(),
-            "index {index} was not made: {}",
-            made.status()
-        );
-    }
-    let sink = through_sink(&plan, &ours).await?;
-    let memory = peak_memory()?;
-    let raw = through_loader(&plan, &http, &theirs).await?;
-    let rate = |took: Duration| plan.documents as f64 / took.as_secs_f64();
-    println!("sink\t{:.0}\tdocuments/s", rate(sink));
-    println!("raw\t{:.0}\tdocuments/s", rate(raw));
-    println!("ratio\t{:.3}", rate(sink) / rate(raw));
-    println!("peak_mb\t{:.1}", memory as f64 / 1024.0);
-    for index in [&ours, &theirs] {
-        http.delete(format!("{}/{index}", plan.url)).send().await?;
-    }
+    let index = format!("bench-{stamp}");
+    let body = json!({ "settings": { "number_of_replicas": 0, "refresh_interval": "-1" } });
+    let made = http
+        .put(format!("{}/{index}", plan.url))
+        .header("content-type", "application/json")
+        .body(body.to_string())
+        .send()
+        .await?;
+    ensure!(
+        made.status().is_success(),
+        "index {index} was not made: {}",
+        made.status()
+    );
+    let took = if plan.raw {
+        through_loader(&plan, &http, &index).await?
+    } else {
+        through_sink(&plan, &index).await?
+    };
+    let documents = plan.documents as f64;
+    println!("docs_per_s={:.0}", documents / took.as_secs_f64());
+    println!("us_per_event={:.2}", cpu_seconds()? * 1e6 / documents);
+    println!("peak_mb={:.1}", peak_memory()? as f64 / 1024.0);
+    http.delete(format!("{}/{index}", plan.url)).send().await?;
     Ok(())
 }
 
@@ -96,9 +97,15 @@ fn row(id: u64, out: &mut Vec<u8>) -> Result<()> {
 }
 
 async fn through_sink(plan: &Plan, index: &str) -> Result<Duration> {
-    let config: IndexConfig = serde_json::from_value(json!({
-        "urls": [plan.url], "name": index, "bulk": { "max_docs": plan.docs, "max_in_flight": plan.in_flight },
-    }))?;
+    let mut bulk = serde_json::Map::new();
+    let given = [("max_docs", plan.docs), ("max_in_flight", plan.in_flight)];
+    bulk.extend(
+        given
+            .into_iter()
+            .filter_map(|(k, n)| Some((k.to_owned(), n?.into()))),
+    );
+    let config: IndexConfig =
+        serde_json::from_value(json!({ "urls": [plan.url], "name": index, "bulk": bulk }))?;
     let mut sink = IndexSink::new(&config)?;
     let topic = Arc::new(Topic { name: "bench".into() });
     let began = Instant::now();
@@ -135,7 +142,7 @@ async fn through_sink(plan: &Plan, index: &str) -> Result<Duration> {
 }
 
 async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Result<Duration> {
-    let docs = u64::try_from(plan.docs)?;
+    let docs = u64::try_from(plan.docs.unwrap_or(5000))?;
     let mut bodies = Vec::new();
     let mut next = 0;
     while next < plan.documents {
@@ -155,7 +162,7 @@ async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Res
     let bodies = Arc::new(tokio::sync::Mutex::new(bodies));
     let began = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..plan.in_flight {
+    for _ in 0..plan.in_flight.unwrap_or(4) {
         let (http, bodies) = (http.clone(), Arc::clone(&bodies));
         let url = format!("{}/_bulk?filter_path=errors", plan.url);
         workers.spawn(async move {
@@ -179,6 +186,14 @@ async fn through_loader(plan: &Plan, http: &reqwest::Client, index: &str) -> Res
         done??;
     }
     Ok(began.elapsed())
+}
+
+/// CPU seconds of this process so far.
+fn cpu_seconds() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(") ").next().context("no fields")?;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+    Ok(ticks.sum::<Result<u64, _>>()? as f64 / 100.0)
 }
 
 /// The most memory that this process had so far, in KiB.
