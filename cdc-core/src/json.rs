@@ -33,24 +33,65 @@ pub fn write_escaped(out: &mut Vec<u8>, mut s: &[u8]) {
 /// Number of leading bytes that are copied as they are.
 #[inline]
 fn plain_prefix(s: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
     let (words, tail) = s.as_chunks::<8>();
     for (i, word) in words.iter().enumerate() {
-        let x = u64::from_le_bytes(*word);
-        let quote = x ^ (ONES * 0x22);
-        let slash = x ^ (ONES * 0x5c);
-        // Borrows run upwards only, so the lowest flagged byte is always a true one.
-        let low = x.wrapping_sub(ONES * 0x20) & !x;
-        let equal = (quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash);
-        let astral = x & (x << 1) & (x << 2) & (x << 3);
-        let found = (low | equal | astral) & HIGH;
+        let found = special_bytes(u64::from_le_bytes(*word));
         if found != 0 {
             return i * 8 + (found.trailing_zeros() / 8) as usize;
         }
     }
-    let scanned = words.len() * 8;
-    scanned + tail.iter().position(|&b| is_special(b)).unwrap_or(tail.len())
+    if tail.is_empty() {
+        return s.len();
+    }
+    // The last eight bytes once more, the scanned ones among them: they hold nothing.
+    if let Some(word) = s.last_chunk::<8>() {
+        let found = special_bytes(u64::from_le_bytes(*word));
+        return match found {
+            0 => s.len(),
+            _ => s.len() - 8 + (found.trailing_zeros() / 8) as usize,
+        };
+    }
+    tail.iter().position(|&b| is_special(b)).unwrap_or(tail.len())
+}
+
+const ONES: u64 = u64::MAX / 255;
+const HIGH: u64 = ONES << 7;
+
+/// Flags the bytes that are not copied as they are; only the lowest flag is sure to be a true one, for borrows run
+/// upwards.
+#[inline]
+fn special_bytes(x: u64) -> u64 {
+    let low = x.wrapping_sub(ONES * 0x20) & !x;
+    let astral = x & (x << 1) & (x << 2) & (x << 3);
+    (low | astral) & HIGH | ends_of_string(x)
+}
+
+/// Flags quotes and backslashes; only the lowest flag is sure to be a true one.
+#[inline]
+fn ends_of_string(x: u64) -> u64 {
+    let quote = x ^ (ONES * 0x22);
+    let slash = x ^ (ONES * 0x5c);
+    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGH
+}
+
+/// Index of the first quote or backslash: where a JSON string ends or an escape begins.
+#[inline]
+pub(crate) fn find_string_end(s: &[u8]) -> Option<usize> {
+    /// Longer strings are worth the set-up of the vector code.
+    const SHORT: usize = 8;
+    let (words, tail) = s.as_chunks::<8>();
+    for (i, word) in words.iter().take(SHORT).enumerate() {
+        let found = ends_of_string(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(i * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    if words.len() > SHORT {
+        let from = SHORT * 8;
+        return memchr::memchr2(b'"', b'\\', s.get(from..)?).map(|at| from + at);
+    }
+    let at = tail.iter().position(|b| matches!(b, b'"' | b'\\'))?;
+    Some(words.len() * 8 + at)
 }
 
 #[inline]
@@ -101,6 +142,7 @@ fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
 }
 
 /// Appends an integer.
+#[inline]
 pub fn write_i64(out: &mut Vec<u8>, v: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes());
 }

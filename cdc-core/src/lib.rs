@@ -14,6 +14,7 @@
 
 pub mod batch;
 pub mod catalog;
+pub mod civil;
 pub mod connect;
 pub mod convert;
 pub mod engine;

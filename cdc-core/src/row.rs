@@ -67,6 +67,7 @@ impl<'a> RowView<'a> {
     }
 
     /// Value of column `i`; NULL beyond the end.
+    #[inline]
     #[must_use]
     pub fn get(&self, i: usize) -> Datum<'a> {
         let Some(c) = self.columns.get(i) else {

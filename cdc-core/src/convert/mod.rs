@@ -6,6 +6,7 @@ mod simple;
 mod text;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use self::avro::{AvroConverter, AvroOptions, SchemaRegistry, SubjectNaming};
 pub(crate) use self::json::{DECIMAL, is_decimal, scale};
@@ -14,7 +15,8 @@ pub use self::json::{
     write_schemaless,
 };
 pub use self::simple::{ByteArrayConverter, SimpleHeaderConverter, StringConverter};
-pub(crate) use self::text::{DAY_MS, Logical, civil, connect_text};
+pub(crate) use self::text::{DAY_MS, Logical, connect_text};
+use crate::connect::Schema;
 use crate::record::{Header, SchemaAndValue};
 
 /// Why a value could not be written or read. Never holds the value.
@@ -77,6 +79,22 @@ pub trait Converter: Send + Sync + fmt::Debug {
         data: &SchemaAndValue,
         out: &mut Vec<u8>,
     ) -> Result<bool, ConvertError>;
+
+    /// Appends the bytes of a value that the encoder has written as JSON without its schema, decimals in base64, and
+    /// that nothing has changed since. False, with nothing appended, if it must be read and go through
+    /// [`write`](Self::write).
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    fn transcode(
+        &mut self,
+        _context: &Context<'_>,
+        _schema: &Arc<Schema>,
+        _payload: &[u8],
+        _out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
+        Ok(false)
+    }
 
     /// The value of some bytes, or of Kafka's null.
     ///

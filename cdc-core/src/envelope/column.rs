@@ -47,7 +47,14 @@ impl PlanColumn {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         out.extend_from_slice(&self.fragment);
-        let datum = match image.get(self.index, self.identity) {
+        let datum = image.get(self.index, self.identity);
+        // What nearly all values are.
+        if let (Some(Datum::Text(text)), None, false) = (datum, &self.mapper, self.snapshot_only)
+            && self.writer.write_text(text, out)
+        {
+            return Ok(());
+        }
+        let datum = match datum {
             Some(_) if self.snapshot_only && !matches!(image, Image::Read(_)) => Some(Datum::Null),
             datum => datum,
         };

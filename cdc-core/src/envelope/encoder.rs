@@ -37,6 +37,8 @@ pub struct Encoder {
     old_key: Vec<u8>,
     new_key: Vec<u8>,
     pub(super) scratch: Vec<u8>,
+    /// A wall clock and the end of an envelope with it: the clock is read once a wake-up, not once a row.
+    now: (i64, Vec<u8>),
     /// Transforms and converters, if records do not go as the encoder writes them.
     reshaper: Option<Box<Reshaper>>,
 }
@@ -105,6 +107,7 @@ impl Encoder {
             old_key: Vec::new(),
             new_key: Vec::new(),
             scratch: Vec::new(),
+            now: Default::default(),
             reshaper: None,
         })
     }
@@ -420,13 +423,11 @@ impl Encoder {
         self.transaction_block(&plan.identifier, c, out);
         out.extend_from_slice(b",\"op\":\"");
         out.push(op.code());
-        out.extend_from_slice(b"\",\"ts_ms\":");
-        json::write_i64(out, c.now_ns.div_euclid(1_000_000));
-        out.extend_from_slice(b",\"ts_us\":");
-        json::write_i64(out, c.now_ns.div_euclid(1000));
-        out.extend_from_slice(b",\"ts_ns\":");
-        json::write_i64(out, c.now_ns);
-        out.push(b'}');
+        if self.now.0 != c.now_ns || self.now.1.is_empty() {
+            self.now.0 = c.now_ns;
+            write_times(c.now_ns, &mut self.now.1);
+        }
+        out.extend_from_slice(&self.now.1);
         out.extend_from_slice(plan.wrapper.close);
     }
 
@@ -444,6 +445,18 @@ impl Shared {
     fn skips(&self, op: Operation) -> bool {
         self.format.skipped_operations.contains(&op)
     }
+}
+
+/// The end of an envelope, from after the operation.
+fn write_times(now_ns: i64, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(b"\",\"ts_ms\":");
+    json::write_i64(out, now_ns.div_euclid(1_000_000));
+    out.extend_from_slice(b",\"ts_us\":");
+    json::write_i64(out, now_ns.div_euclid(1000));
+    out.extend_from_slice(b",\"ts_ns\":");
+    json::write_i64(out, now_ns);
+    out.push(b'}');
 }
 
 /// Head of a record whose partition the partitioner chooses.

@@ -107,6 +107,7 @@ pub(super) enum Image<'a> {
 impl<'a> Image<'a> {
     /// Value of column `index`, or none if the old row does not have it. `identity`: the column is part of the
     /// replica identity.
+    #[inline]
     pub(super) fn get(self, index: usize, identity: bool) -> Option<Datum<'a>> {
         match self {
             Self::Old(OldRow::Full(row)) | Self::Read(row) => Some(row.get(index)),

@@ -18,7 +18,7 @@ use crate::record::{Header, Record, SchemaAndValue, SchemaCache};
 use crate::telemetry::RECORDS_SKIPPED;
 use crate::transform::Chain;
 use crate::types::DecimalFormat;
-use crate::{Batch, Error, ErrorKind, Topic};
+use crate::{Batch, Error, ErrorKind, RecordHead, Topic};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,9 +168,17 @@ impl Reshaper {
         schemas: Schemas<'_>,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        let mut record = self
-            .read(encoded, schemas)
-            .map_err(|e| failed("an encoded record cannot be read", encoded, &e))?;
+        let unreadable = |e: ConvertError| failed("an encoded record cannot be read", encoded, &e);
+        if self.chain.is_empty() {
+            let content = Content {
+                head: encoded.head.clone(),
+                headers: &self.headers(encoded, schemas).map_err(unreadable)?,
+                key: Side::Encoded(encoded.key, schemas.key),
+                value: Side::Encoded(encoded.value, Some(schemas.value)),
+            };
+            return self.write(content, encoded, out);
+        }
+        let mut record = self.read(encoded, schemas).map_err(unreadable)?;
         if encoded.value.is_none() {
             record.headers.append(&mut self.shared);
         }
@@ -181,7 +189,13 @@ impl Reshaper {
         if !Arc::ptr_eq(&record.head.topic, &encoded.head.topic) {
             self.one_of_each(&mut record);
         }
-        self.write(&record, encoded, out)
+        let content = Content {
+            head: record.head,
+            headers: &record.headers,
+            key: Side::Read(&record.key),
+            value: Side::Read(&record.value),
+        };
+        self.write(content, encoded, out)
     }
 
     /// Takes the one topic of a name.
@@ -195,8 +209,15 @@ impl Reshaper {
     }
 
     fn read(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>) -> Result<Record, ConvertError> {
-        let key = self.side(encoded.key, schemas.key)?;
-        let value = self.side(encoded.value, Some(schemas.value))?;
+        Ok(Record {
+            head: encoded.head.clone(),
+            key: read(&mut self.readers, encoded.key, schemas.key)?,
+            value: read(&mut self.readers, encoded.value, Some(schemas.value))?,
+            headers: self.headers(encoded, schemas)?,
+        })
+    }
+
+    fn headers(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>) -> Result<Vec<Header>, ConvertError> {
         let mut headers = Vec::new();
         for (name, value) in encoded
             .headers()
@@ -204,52 +225,30 @@ impl Reshaper {
         {
             let schema = match schemas.key {
                 Some(key) if name == NEW_KEY || name == OLD_KEY => key,
-                _ => &Arc::clone(&self.text),
+                _ => &self.text,
             };
             headers.push(Header {
                 name: String::from_utf8_lossy(name).as_ref().into(),
-                data: self.side(value, Some(schema))?,
+                data: read(&mut self.readers, value, Some(schema))?,
             });
         }
-        Ok(Record {
-            head: encoded.head.clone(),
-            key,
-            value,
-            headers,
-        })
+        Ok(headers)
     }
 
-    fn side(
-        &mut self,
-        payload: Option<&[u8]>,
-        schema: Option<&Arc<Schema>>,
-    ) -> Result<SchemaAndValue, ConvertError> {
-        let (Some(payload), Some(schema)) = (payload, schema) else {
-            return Ok(SchemaAndValue::null());
-        };
-        let reader = self
-            .readers
-            .try_get(schema, |schema| JsonReader::new(schema, Nulls::Keep))?;
-        Ok(SchemaAndValue {
-            value: reader.read(payload)?,
-            schema: Some(Arc::clone(schema)),
-        })
-    }
-
-    fn write(&mut self, record: &Record, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Error> {
+    fn write(&mut self, content: Content<'_>, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Error> {
         let context = Context {
-            topic: record.topic(),
-            headers: &record.headers,
+            topic: &content.head.topic.name,
+            headers: content.headers,
         };
         let failed = |what: &str, e: &ConvertError| failed(what, encoded, e);
-        if self
+        if content
             .key
-            .write(&context, &record.key, out.buf())
+            .write(&mut *self.key, &mut self.readers, &context, out.buf())
             .map_err(|e| failed("the key cannot be written", &e))?
         {
             out.mark_key();
         }
-        for header in &record.headers {
+        for header in content.headers {
             self.header_bytes.clear();
             let some = self.header.write(&context, &header.data, &mut self.header_bytes);
             let some =
@@ -266,16 +265,69 @@ impl Reshaper {
         {
             out.header(name, value);
         }
-        if self
+        if content
             .value
-            .write(&context, &record.value, out.buf())
+            .write(&mut *self.value, &mut self.readers, &context, out.buf())
             .map_err(|e| failed("the value cannot be written", &e))?
         {
             out.mark_value();
         }
-        out.finish(record.head.clone());
+        out.finish(content.head);
         Ok(())
     }
+}
+
+/// A record on its way to the converters.
+struct Content<'a> {
+    head: RecordHead,
+    headers: &'a [Header],
+    key: Side<'a>,
+    value: Side<'a>,
+}
+
+/// Its key or value.
+enum Side<'a> {
+    /// As the encoder wrote it.
+    Encoded(Option<&'a [u8]>, Option<&'a Arc<Schema>>),
+    /// As transforms left it.
+    Read(&'a SchemaAndValue),
+}
+
+impl Side<'_> {
+    fn write(
+        &self,
+        converter: &mut dyn Converter,
+        readers: &mut SchemaCache<JsonReader>,
+        context: &Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
+        match *self {
+            Self::Read(data) => converter.write(context, data, out),
+            Self::Encoded(payload, schema) => {
+                if let (Some(payload), Some(schema)) = (payload, schema)
+                    && converter.transcode(context, schema, payload, out)?
+                {
+                    return Ok(true);
+                }
+                converter.write(context, &read(readers, payload, schema)?, out)
+            }
+        }
+    }
+}
+
+fn read(
+    readers: &mut SchemaCache<JsonReader>,
+    payload: Option<&[u8]>,
+    schema: Option<&Arc<Schema>>,
+) -> Result<SchemaAndValue, ConvertError> {
+    let (Some(payload), Some(schema)) = (payload, schema) else {
+        return Ok(SchemaAndValue::null());
+    };
+    let reader = readers.try_get(schema, |schema| JsonReader::new(schema, Nulls::Keep))?;
+    Ok(SchemaAndValue {
+        value: reader.read(payload)?,
+        schema: Some(Arc::clone(schema)),
+    })
 }
 
 fn failed(what: &str, encoded: &Encoded<'_>, cause: &ConvertError) -> Error {

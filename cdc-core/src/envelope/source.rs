@@ -1,7 +1,9 @@
 //! The `source` block: where an event comes from.
 
+use std::ops::Range;
+
 use super::event::{EventContext, SnapshotMarker};
-use crate::json;
+use crate::{Lsn, json};
 
 /// The parts of the block that do not change in a pipeline, as JSON fragments.
 #[derive(Clone, Debug)]
@@ -15,6 +17,7 @@ pub(super) struct SourceBlock {
     /// `snapshot` outside a snapshot: Debezium leaves it null, and the converter puts the schema's default, `false`,
     /// there unless it is told not to (`replace.null.with.default`).
     streamed: &'static [u8],
+    last: Rendered,
 }
 
 impl SourceBlock {
@@ -32,6 +35,7 @@ impl SourceBlock {
             database: db.into(),
             xmin: None,
             streamed: b"\"false\"",
+            last: Rendered::default(),
         }
     }
 
@@ -51,8 +55,9 @@ impl SourceBlock {
         out.into()
     }
 
-    /// Appends the block.
-    pub(super) fn write(&self, table: &[u8], c: &EventContext, out: &mut Vec<u8>) {
+    /// Appends the block; says where in it the record's own position stands, twice.
+    fn render(&self, table: &[u8], c: &EventContext, out: &mut Vec<u8>) -> [Range<usize>; 2] {
+        let start = out.len();
         let incremental = c.snapshot == SnapshotMarker::Incremental;
         out.extend_from_slice(&self.open);
         json::write_i64(out, c.commit_us.div_euclid(1000));
@@ -69,16 +74,20 @@ impl SourceBlock {
             Some(lsn) => quoted(lsn.0, out),
             None => out.extend_from_slice(b"null"),
         }
-        out.push(b',');
-        quoted(c.lsn.0, out);
-        out.extend_from_slice(b"]\",\"ts_us\":");
+        out.extend_from_slice(b",\\\"");
+        let first = out.len() - start;
+        number(Some(c.lsn.0), out);
+        let first = first..out.len() - start;
+        out.extend_from_slice(b"\\\"]\",\"ts_us\":");
         json::write_i64(out, c.commit_us);
         out.extend_from_slice(b",\"ts_ns\":");
         json::write_i64(out, c.commit_us.saturating_mul(1000));
         out.extend_from_slice(table);
         number(c.xid.map(u64::from), out);
         out.extend_from_slice(b",\"lsn\":");
+        let second = out.len() - start;
         number((!incremental).then_some(c.lsn.0), out);
+        let second = second..out.len() - start;
         out.extend_from_slice(b",\"xmin\":");
         number(self.xmin.filter(|_| c.snapshot == SnapshotMarker::None), out);
         match &c.origin {
@@ -91,7 +100,66 @@ impl SourceBlock {
             }
             None => out.extend_from_slice(b",\"origin\":null,\"origin_lsn\":null}"),
         }
+        [first, second]
     }
+
+    /// Appends the block of a record of `table`.
+    pub(super) fn write(&mut self, table: &[u8], c: &EventContext, out: &mut Vec<u8>) {
+        let facts = Facts::of(c, self.xmin);
+        let Some(facts) = facts else {
+            self.render(table, c, out);
+            return;
+        };
+        if self.last.facts != Some(facts) || self.last.table != table {
+            let Rendered { text, table: of, .. } = &mut self.last;
+            (text.clear(), of.clear());
+            of.extend_from_slice(table);
+            let mut text = std::mem::take(text);
+            self.last.own = self.render(table, c, &mut text);
+            self.last.text = text;
+            self.last.facts = Some(facts);
+        }
+        let Rendered { text, own, .. } = &self.last;
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(c.lsn.0).as_bytes();
+        let part = |from, to| text.get(from..to).unwrap_or_default();
+        out.extend_from_slice(part(0, own[0].start));
+        out.extend_from_slice(digits);
+        out.extend_from_slice(part(own[0].end, own[1].start));
+        out.extend_from_slice(digits);
+        out.extend_from_slice(part(own[1].end, text.len()));
+    }
+}
+
+/// What a block depends on besides table and own position: the same for all rows of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Facts {
+    commit_us: i64,
+    xid: Option<u32>,
+    last_commit: Option<Lsn>,
+    xmin: Option<u64>,
+}
+
+impl Facts {
+    /// None where a block is written once, or has more in it.
+    fn of(c: &EventContext, xmin: Option<u64>) -> Option<Self> {
+        let plain = c.snapshot == SnapshotMarker::None && c.origin.is_none();
+        plain.then_some(Self {
+            commit_us: c.commit_us,
+            xid: c.xid,
+            last_commit: c.last_commit_lsn,
+            xmin,
+        })
+    }
+}
+
+/// The block written last, to be written again with another position.
+#[derive(Clone, Debug, Default)]
+struct Rendered {
+    facts: Option<Facts>,
+    table: Vec<u8>,
+    text: Vec<u8>,
+    own: [Range<usize>; 2],
 }
 
 /// `\"n\"`: a string inside a string.
@@ -114,12 +182,20 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Lsn;
 
     fn write(block: &SourceBlock, c: &EventContext) -> String {
-        let mut out = Vec::new();
-        block.write(&SourceBlock::table_fragment("My Schema", "t\"1"), c, &mut out);
-        String::from_utf8(out).unwrap()
+        let mut block = block.clone();
+        let table = SourceBlock::table_fragment("My Schema", "t\"1");
+        let (mut first, mut again, mut rendered) = (Vec::new(), Vec::new(), Vec::new());
+        block.write(&table, c, &mut first);
+        let other = EventContext {
+            lsn: Lsn(c.lsn.0 + 1_000_000_000_000),
+            ..c.clone()
+        };
+        block.write(&table, &other, &mut again);
+        block.render(&table, &other, &mut rendered);
+        assert_eq!(again, rendered, "written again for another row");
+        String::from_utf8(first).unwrap()
     }
 
     #[test]

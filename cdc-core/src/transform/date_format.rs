@@ -1,6 +1,7 @@
 //! Java's SimpleDateFormat in UTC and the English locale, as far as timestamps in messages need it.
 
-use crate::convert::{DAY_MS, civil};
+use crate::civil;
+use crate::convert::DAY_MS;
 
 const MONTHS: [&str; 12] = [
     "January",
@@ -86,7 +87,7 @@ impl DateFormat {
     #[must_use]
     pub fn format(&self, millis: i64) -> String {
         let (days, time) = (millis.div_euclid(DAY_MS), millis.rem_euclid(DAY_MS));
-        let (year, month, day) = civil(days);
+        let (year, month, day) = civil::date_of_days(days);
         let (seconds, hour) = (time / 1000, time / 3_600_000);
         let weekday = (days + 3).rem_euclid(7);
         let mut out = String::new();
@@ -200,14 +201,7 @@ fn name<'n>(names: &[&'n str], index: i64, count: usize) -> &'n str {
 fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let months = year.saturating_mul(12).saturating_add(month - 1);
     let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era.saturating_mul(146_097)
-        .saturating_add(day_of_era - 719_468)
-        .saturating_add(day - 1)
+    civil::days_of_date(year, u32::try_from(month).unwrap_or(1), day)
 }
 
 /// What has been read of a text.

@@ -1,6 +1,7 @@
 //! Dates and times of day as PostgreSQL's ISO output writes them, and the proleptic Gregorian calendar.
 
 use super::error::Fault;
+use crate::civil;
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
 pub(super) const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
@@ -34,34 +35,13 @@ pub(super) enum Bounded<T> {
 impl Date {
     /// Days since 1970-01-01.
     pub(super) fn days(self) -> i64 {
-        // Years start in March, so that the leap day comes last; 400-year eras of 146097 days.
-        let year = self.year - i64::from(self.month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let month = i64::from((self.month + 9) % 12);
-        let day_of_year = (153 * month + 2) / 5 + i64::from(self.day) - 1;
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+        civil::days_of_date(self.year, self.month, self.day.into())
     }
 
     /// The day `days` after 1970-01-01.
     pub(super) fn from_days(days: i64) -> Self {
-        let shifted = days + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 {
-            month_from_march + 3
-        } else {
-            month_from_march - 9
-        };
-        Self {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
-            month: u32::try_from(month).unwrap_or(1),
-            day: u32::try_from(day).unwrap_or(1),
-        }
+        let (year, month, day) = civil::date_of_days(days);
+        Self { year, month, day }
     }
 }
 

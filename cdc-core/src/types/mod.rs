@@ -128,6 +128,18 @@ impl ColumnWriter {
         self.character
     }
 
+    /// Appends the JSON token of a value in text form; false, with nothing appended, if there is something to say about
+    /// it, which [`write`](Self::write) does.
+    #[inline]
+    pub(crate) fn write_text(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let written = self.codec.write(text, out).is_ok();
+        if !written {
+            out.truncate(start);
+        }
+        written
+    }
+
     /// Appends one JSON token: the value, or for NULL `null` or the default, or for a value that was not sent its
     /// placeholder.
     ///

@@ -120,6 +120,9 @@ fn moment_of(micros: i64) -> Moment {
 
 /// Appends a timestamp with a zone: UTC, with exactly `digits` fraction digits.
 pub(super) fn write_zoned_timestamp(text: &[u8], digits: u8, out: &mut Vec<u8>) -> Written {
+    if write_utc(text, digits, out) {
+        return Ok(());
+    }
     match calendar::parse_timestamp(text)? {
         Bounded::Infinity | Bounded::MinusInfinity => json::write_str(out, text),
         Bounded::Finite(moment) => {
@@ -129,6 +132,50 @@ pub(super) fn write_zoned_timestamp(text: &[u8], digits: u8, out: &mut Vec<u8>) 
         }
     }
     Ok(())
+}
+
+/// Appends a timestamp that is in UTC as it stands, as all are with the session's time zone pinned; false, with nothing
+/// appended, for others and for years beyond 9999.
+fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
+    /// `2024-02-29 12:34:56`
+    const SECONDS: usize = 19;
+    let Some((clock, fraction)) = text
+        .strip_suffix(b"+00")
+        .and_then(|t| t.split_first_chunk::<SECONDS>())
+    else {
+        return false;
+    };
+    let shape = |(at, b): (usize, &u8)| match at {
+        4 | 7 => *b == b'-',
+        10 => *b == b' ',
+        13 | 16 => *b == b':',
+        _ => b.is_ascii_digit(),
+    };
+    if !clock.iter().enumerate().all(shape) {
+        return false;
+    }
+    let digits = usize::from(digits.min(6));
+    let mut line = *b"\"0000-00-00T00:00:00.000000Z\"";
+    let below = match fraction {
+        [] => &[][..],
+        [b'.', below @ ..] if below.len() <= 6 && below.iter().all(u8::is_ascii_digit) => below,
+        _ => return false,
+    };
+    if let Some(place) = line.get_mut(1..=SECONDS) {
+        place.copy_from_slice(clock);
+    }
+    line[11] = b'T';
+    for (place, digit) in line.iter_mut().skip(2 + SECONDS).zip(below) {
+        *place = *digit;
+    }
+    let end = if digits == 0 {
+        1 + SECONDS
+    } else {
+        2 + SECONDS + digits
+    };
+    out.extend_from_slice(line.get(..end).unwrap_or_default());
+    out.extend_from_slice(b"Z\"");
+    true
 }
 
 /// Appends a time of day with a zone, in UTC. `whole_seconds` drops the fraction, as Debezium does in arrays.

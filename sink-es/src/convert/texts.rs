@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use cdc_core::civil;
+
 /// Longest unscaled value of a decimal that is written out, in bytes: some 2400 digits.
 const LONGEST: usize = 1000;
 
@@ -118,23 +120,10 @@ pub(super) fn time_of_day(n: i64, units: i64, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// The proleptic Gregorian calendar: 400-year eras of 146097 days, years that begin in March.
 fn date(days: i64, out: &mut Vec<u8>) -> Option<()> {
-    let shifted = days.checked_add(719_468)?;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = year + era * 400 + next;
-    if !(0..=9999).contains(&year) {
+    let (year @ 0..=9999, month, day) = civil::date_of_days(days) else {
         return None;
-    }
+    };
     write!(out, "{year:04}-{month:02}-{day:02}").ok()
 }
 

@@ -70,7 +70,7 @@ pub(super) fn encode(node: &Node, value: &Value, out: &mut Vec<u8>) -> Result<()
         (Node::Record(fields), Value::Struct(members)) => {
             let mut members = members.iter();
             for field in fields {
-                encode(field, members.next().unwrap_or(&Value::Null), out)?;
+                encode(&field.node, members.next().unwrap_or(&Value::Null), out)?;
             }
         }
         (node, value) => return Err(mismatch(node, value)),

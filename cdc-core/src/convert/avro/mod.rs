@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod registry;
 mod schema;
+mod transcode;
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use foldhash::HashMap;
 use self::decode::Reader;
 pub use self::registry::{SchemaRegistry, SubjectNaming};
 use self::schema::{AvroSchema, Node};
+use self::transcode::transcode;
 use super::{Context, ConvertError, Converter};
+use crate::connect::Schema;
 use crate::record::{SchemaAndValue, SchemaCache, Value};
 
 /// Options of the converter.
@@ -59,6 +62,36 @@ impl AvroConverter {
             writers: SchemaCache::default(),
             readers: HashMap::default(),
         }
+    }
+
+    /// Appends what stands before each value of a schema in a topic; the schema's writer.
+    fn begin(
+        &mut self,
+        topic: &str,
+        schema: &Arc<Schema>,
+        out: &mut Vec<u8>,
+    ) -> Result<&Writer, ConvertError> {
+        let made = self.writers.try_get(schema, |schema| {
+            Ok::<_, ConvertError>(Writer {
+                avro: schema::convert(schema)?,
+                ids: HashMap::default(),
+            })
+        });
+        let writer = made?;
+        let id = match writer.ids.get(topic) {
+            Some(id) => *id,
+            None => {
+                let id = self.options.id(&*self.registry, topic, &writer.avro)?;
+                if writer.ids.len() >= TOPICS {
+                    writer.ids.clear();
+                }
+                writer.ids.insert(topic.to_owned(), id);
+                id
+            }
+        };
+        out.push(0);
+        out.extend_from_slice(&id.to_be_bytes());
+        Ok(writer)
     }
 }
 
@@ -123,33 +156,29 @@ impl Converter for AvroConverter {
         let Some(schema) = &data.schema else {
             return Err(ConvertError::new("Avro needs a schema, and the value has none"));
         };
-        let made = self.writers.try_get(schema, |schema| {
-            let avro = schema::convert(schema)?;
-            Ok::<_, ConvertError>(Writer {
-                avro,
-                ids: HashMap::default(),
-            })
-        });
-        let writer = made?;
-        let id = match writer.ids.get(context.topic) {
-            Some(id) => *id,
-            None => {
-                let id = self.options.id(&*self.registry, context.topic, &writer.avro)?;
-                if writer.ids.len() >= TOPICS {
-                    writer.ids.clear();
-                }
-                writer.ids.insert(context.topic.to_owned(), id);
-                id
-            }
-        };
-        out.push(0);
-        out.extend_from_slice(&id.to_be_bytes());
+        let writer = self.begin(context.topic, schema, out)?;
         match (&writer.avro.node, &data.value) {
             // Bytes alone stand without their length.
             (Node::Bytes, Value::Bytes(bytes)) => out.extend_from_slice(bytes),
             (node, value) => encode::encode(node, value, out)?,
         }
         Ok(true)
+    }
+
+    fn transcode(
+        &mut self,
+        context: &Context<'_>,
+        schema: &Arc<Schema>,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ConvertError> {
+        let start = out.len();
+        let writer = self.begin(context.topic, schema, out)?;
+        let done = transcode(&writer.avro.node, payload, out);
+        if !done {
+            out.truncate(start);
+        }
+        Ok(done)
     }
 
     fn read(&mut self, _: &Context<'_>, bytes: Option<&[u8]>) -> Result<SchemaAndValue, ConvertError> {

@@ -34,7 +34,7 @@ pub(super) enum Node {
     Map(Box<Node>),
     /// Another map: an array of records of key and value.
     Entries(Box<Node>, Box<Node>),
-    Record(Vec<Node>),
+    Record(Vec<Member>),
     /// A union with null. The branch of null comes first unless there is a default, which null becomes.
     Optional {
         inner: Box<Node>,
@@ -42,6 +42,14 @@ pub(super) enum Node {
     },
     /// A required value with a default, which null becomes.
     Default(Box<Node>, Value),
+}
+
+/// A member of a record.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Member {
+    /// What stands before its value in the encoder's JSON: `{"name":` or `,"name":`.
+    pub(super) token: Box<[u8]>,
+    pub(super) node: Node,
 }
 
 /// Width of an `int`.
@@ -99,8 +107,17 @@ fn node(schema: &Schema) -> Result<Node, ConvertError> {
         Kind::Map(keys, values) if is_string_map(keys) => Node::Map(Box::new(node(values)?)),
         Kind::Map(keys, values) => Node::Entries(Box::new(node(keys)?), Box::new(node(values)?)),
         Kind::Struct(fields) => {
-            let fields = fields.iter().map(|f| node(&f.schema));
-            Node::Record(fields.collect::<Result<_, _>>()?)
+            let member = |(i, field): (usize, &Field)| {
+                let mut token = vec![if i == 0 { b'{' } else { b',' }];
+                json::write_str(&mut token, field.name.as_bytes());
+                token.push(b':');
+                Ok(Member {
+                    token: token.into(),
+                    node: node(&field.schema)?,
+                })
+            };
+            let members = fields.iter().enumerate().map(member);
+            Node::Record(members.collect::<Result<_, ConvertError>>()?)
         }
     };
     let default = default_value(schema)?;

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use super::super::{JsonOptions, JsonWriter};
 use super::*;
 use crate::connect::{Field, Kind, Schema};
 use crate::record::Decimal;
@@ -214,6 +215,55 @@ fn values_read_back_with_their_schema() {
         back.schema.unwrap().name.as_deref(),
         Some("srv.public.t.Envelope")
     );
+}
+
+#[test]
+fn json_of_the_encoder_becomes_the_same_bytes() {
+    let mut converter = AvroConverter::new(options(), Arc::new(Memory::default()));
+    let json = JsonOptions {
+        schemas: false,
+        replace_null_with_default: false,
+        ..JsonOptions::default()
+    };
+    let mut data = event();
+    let schema = data.schema.clone().unwrap();
+    for text in [
+        "plain",
+        "",
+        "\"quoted\", a\u{1} and \u{1d11e}",
+        &"long \n".repeat(99),
+    ] {
+        if let Value::Struct(parts) = &mut data.value
+            && let Some(Value::Struct(row)) = parts.get_mut(1)
+        {
+            row[2] = Value::String(text.into());
+            row[4] = Value::Map(vec![(Value::String(text.into()), Value::String(text.into()))]);
+        }
+        let mut payload = Vec::new();
+        JsonWriter::new(&schema, &json)
+            .unwrap()
+            .write(&data.value, &mut payload)
+            .unwrap();
+        let (mut want, mut got) = (Vec::new(), b"before".to_vec());
+        converter.write(&CONTEXT, &data, &mut want).unwrap();
+        assert!(
+            converter
+                .transcode(&CONTEXT, &schema, &payload, &mut got)
+                .unwrap()
+        );
+        assert_eq!(got[6..], want, "{text}");
+        payload.pop();
+        assert!(
+            !converter
+                .transcode(&CONTEXT, &schema, &payload, &mut got)
+                .unwrap()
+        );
+        assert_eq!(
+            got.len(),
+            6 + want.len(),
+            "nothing is left of what cannot be read"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A reader of JSON text, token by token.
 
 use super::super::ConvertError;
+use crate::json;
 use crate::record::{Decimal, Text, Value};
 
 /// Nesting that is read; deeper texts are refused rather than followed down the stack.
@@ -8,24 +9,24 @@ const DEPTH: u32 = 128;
 
 /// A place in a JSON text.
 #[derive(Debug)]
-pub(super) struct Cursor<'a> {
+pub(in crate::convert) struct Cursor<'a> {
     rest: &'a [u8],
     depth: u32,
 }
 
 /// The reason for a text that is not JSON.
-pub(super) fn malformed(what: &str) -> ConvertError {
+pub(in crate::convert) fn malformed(what: &str) -> ConvertError {
     ConvertError::new(format!("not the JSON that was expected: {what}"))
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a [u8]) -> Self {
+    pub(in crate::convert) fn new(text: &'a [u8]) -> Self {
         Self { rest: text, depth: 0 }
     }
 
     /// The next byte that is not white space, without taking it.
     #[inline]
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(in crate::convert) fn peek(&mut self) -> Option<u8> {
         loop {
             match self.rest {
                 [b' ' | b'\t' | b'\n' | b'\r', tail @ ..] => self.rest = tail,
@@ -37,7 +38,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes `literal` if the text goes on with exactly it.
     #[inline]
-    pub(super) fn take(&mut self, literal: &[u8]) -> bool {
+    pub(in crate::convert) fn take(&mut self, literal: &[u8]) -> bool {
         match self.rest.strip_prefix(literal) {
             Some(tail) => {
                 self.rest = tail;
@@ -49,7 +50,7 @@ impl<'a> Cursor<'a> {
 
     /// Takes one byte of punctuation, white space before it left out.
     #[inline]
-    pub(super) fn take_byte(&mut self, byte: u8) -> bool {
+    pub(in crate::convert) fn take_byte(&mut self, byte: u8) -> bool {
         if self.peek() == Some(byte) {
             self.rest = self.rest.get(1..).unwrap_or_default();
             return true;
@@ -57,7 +58,7 @@ impl<'a> Cursor<'a> {
         false
     }
 
-    pub(super) fn expect(&mut self, byte: u8) -> Result<(), ConvertError> {
+    pub(in crate::convert) fn expect(&mut self, byte: u8) -> Result<(), ConvertError> {
         if self.take_byte(byte) {
             return Ok(());
         }
@@ -66,11 +67,11 @@ impl<'a> Cursor<'a> {
 
     /// Takes `null`.
     #[inline]
-    pub(super) fn take_null(&mut self) -> bool {
+    pub(in crate::convert) fn take_null(&mut self) -> bool {
         self.peek() == Some(b'n') && self.take(b"null")
     }
 
-    pub(super) fn end(&mut self) -> Result<(), ConvertError> {
+    pub(in crate::convert) fn end(&mut self) -> Result<(), ConvertError> {
         match self.peek() {
             None => Ok(()),
             Some(_) => Err(malformed("text after its end")),
@@ -78,7 +79,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Enters an array or object; says whether it has a first item.
-    pub(super) fn open(&mut self, open: u8, close: u8) -> Result<bool, ConvertError> {
+    pub(in crate::convert) fn open(&mut self, open: u8, close: u8) -> Result<bool, ConvertError> {
         self.expect(open)?;
         self.depth += 1;
         if self.depth > DEPTH {
@@ -90,7 +91,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// After an item: says whether another one follows, else leaves the array or object.
-    pub(super) fn more(&mut self, close: u8) -> Result<bool, ConvertError> {
+    pub(in crate::convert) fn more(&mut self, close: u8) -> Result<bool, ConvertError> {
         if self.take_byte(b',') {
             return Ok(true);
         }
@@ -100,16 +101,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string.
-    pub(super) fn string(&mut self) -> Result<Text, ConvertError> {
+    pub(in crate::convert) fn string(&mut self) -> Result<Text, ConvertError> {
         let (inside, escaped) = self.raw_string()?;
         if !escaped {
-            return Ok(Text::from_utf8_lossy(inside));
+            return Ok(text_of(inside));
         }
         unescape(inside)
     }
 
     /// The inside of a string as it stands, and whether it holds escapes.
-    pub(super) fn raw_string(&mut self) -> Result<(&'a [u8], bool), ConvertError> {
+    pub(in crate::convert) fn raw_string(&mut self) -> Result<(&'a [u8], bool), ConvertError> {
         if self.peek() != Some(b'"') {
             return Err(malformed("a string is missing"));
         }
@@ -118,7 +119,7 @@ impl<'a> Cursor<'a> {
         let mut from = 0;
         loop {
             let tail = text.get(from..).unwrap_or_default();
-            let Some(at) = memchr::memchr2(b'"', b'\\', tail) else {
+            let Some(at) = json::find_string_end(tail) else {
                 return Err(malformed("a string does not end"));
             };
             if tail.get(at) == Some(&b'"') {
@@ -132,7 +133,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number, as it is written.
-    pub(super) fn number(&mut self) -> Result<&'a str, ConvertError> {
+    pub(in crate::convert) fn number(&mut self) -> Result<&'a str, ConvertError> {
         self.peek();
         let is_part = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.' | b'e' | b'E');
         let end = self
@@ -149,7 +150,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// A whole number.
-    pub(super) fn integer(&mut self) -> Result<i64, ConvertError> {
+    #[inline]
+    pub(in crate::convert) fn integer(&mut self) -> Result<i64, ConvertError> {
+        let (negative, digits) = match self.rest {
+            [b'-', digits @ ..] => (true, digits),
+            digits => (false, digits),
+        };
+        let (n, len) = leading_digits(digits);
+        // Nineteen digits fit into 64 bits without a sign, and nearly all of them with one.
+        if (1..=19).contains(&len)
+            && matches!(digits.get(len), None | Some(b',' | b'}' | b']'))
+            && let Ok(n) = i64::try_from(n)
+        {
+            self.rest = digits.get(len..).unwrap_or_default();
+            return Ok(if negative { -n } else { n });
+        }
+        self.any_integer()
+    }
+
+    /// A whole number in whatever form JSON has for it.
+    fn any_integer(&mut self) -> Result<i64, ConvertError> {
         let text = self.number()?;
         match text.parse() {
             Ok(n) => Ok(n),
@@ -165,7 +185,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn float(&mut self) -> Result<f64, ConvertError> {
+    pub(in crate::convert) fn float(&mut self) -> Result<f64, ConvertError> {
         if self.peek() == Some(b'"') {
             return match self.raw_string()?.0 {
                 b"NaN" => Ok(f64::NAN),
@@ -179,7 +199,21 @@ impl<'a> Cursor<'a> {
             .map_err(|_| malformed("a number is missing"))
     }
 
-    pub(super) fn boolean(&mut self) -> Result<bool, ConvertError> {
+    /// A float of 32 bits, rounded from its text once.
+    pub(in crate::convert) fn float32(&mut self) -> Result<f32, ConvertError> {
+        if self.peek() == Some(b'"') {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "NaN and the infinities stay what they are"
+            )]
+            return self.float().map(|v| v as f32);
+        }
+        self.number()?
+            .parse()
+            .map_err(|_| malformed("a number is missing"))
+    }
+
+    pub(in crate::convert) fn boolean(&mut self) -> Result<bool, ConvertError> {
         self.peek();
         if self.take(b"true") {
             return Ok(true);
@@ -191,7 +225,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Any value, as the converter reads one without a schema: whole numbers are `int64`, others `double`, objects maps.
-    pub(super) fn any(&mut self) -> Result<Value, ConvertError> {
+    pub(in crate::convert) fn any(&mut self) -> Result<Value, ConvertError> {
         Ok(match self.peek() {
             Some(b'{') => {
                 let mut entries = Vec::new();
@@ -231,7 +265,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over any value and gives its text.
-    pub(super) fn skip(&mut self) -> Result<&'a [u8], ConvertError> {
+    pub(in crate::convert) fn skip(&mut self) -> Result<&'a [u8], ConvertError> {
         self.peek();
         let start = self.rest;
         self.pass()?;
@@ -265,9 +299,48 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The number that the digits at the beginning make, modulo 2⁶⁴, and how many they are.
+#[inline]
+fn leading_digits(text: &[u8]) -> (u64, usize) {
+    let (mut n, mut len) = (0_u64, 0);
+    // Eight at a time: each step joins neighbours, digits to pairs, pairs to fours, fours to eight.
+    while let Some(word) = text.get(len..).and_then(<[u8]>::first_chunk::<8>) {
+        const ONES: u64 = u64::MAX / 255;
+        let x = u64::from_le_bytes(*word) ^ (ONES * 0x30);
+        if (x | x.wrapping_add(ONES * 0x76)) & (ONES << 7) != 0 {
+            break;
+        }
+        let x = x.wrapping_mul(10).wrapping_add(x >> 8) & 0x00ff_00ff_00ff_00ff;
+        let x = x.wrapping_mul(100).wrapping_add(x >> 16) & 0x0000_ffff_0000_ffff;
+        let x = x.wrapping_mul(10_000).wrapping_add(x >> 32) & 0xffff_ffff;
+        n = n.wrapping_mul(100_000_000).wrapping_add(x);
+        len += 8;
+    }
+    while let Some(digit @ b'0'..=b'9') = text.get(len) {
+        n = n.wrapping_mul(10).wrapping_add(u64::from(digit & 15));
+        len += 1;
+    }
+    (n, len)
+}
+
+/// Bytes as text; what is no UTF-8 becomes U+FFFD.
+fn text_of(bytes: &[u8]) -> Text {
+    // Nearly all are UTF-8, and to look for what is not takes ten times as long.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Text::new(text),
+        Err(_) => Text::from_utf8_lossy(bytes),
+    }
+}
+
 /// The text of a string's inside.
-pub(super) fn unescape(mut inside: &[u8]) -> Result<Text, ConvertError> {
-    let mut out: Vec<u8> = Vec::with_capacity(inside.len());
+pub(in crate::convert) fn unescape(inside: &[u8]) -> Result<Text, ConvertError> {
+    let mut out = Vec::with_capacity(inside.len());
+    unescape_into(inside, &mut out)?;
+    Ok(text_of(&out))
+}
+
+/// Appends the text of a string's inside.
+pub(in crate::convert) fn unescape_into(mut inside: &[u8], out: &mut Vec<u8>) -> Result<(), ConvertError> {
     while let Some(at) = memchr::memchr(b'\\', inside) {
         let (plain, rest) = inside.split_at_checked(at).unwrap_or_default();
         out.extend_from_slice(plain);
@@ -292,7 +365,7 @@ pub(super) fn unescape(mut inside: &[u8]) -> Result<Text, ConvertError> {
         });
     }
     out.extend_from_slice(inside);
-    Ok(Text::from_utf8_lossy(&out))
+    Ok(())
 }
 
 /// The character after `\u`, of one or two units, and what follows. Half a pair is U+FFFD.
@@ -314,4 +387,31 @@ fn unicode(text: &[u8]) -> Result<(char, &[u8]), ConvertError> {
         ));
     }
     Ok((char::from_u32(first).unwrap_or('\u{fffd}'), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whole_numbers_of_any_length_are_read(n in any::<i64>(), shift in 0_u32..64) {
+            for n in [n >> shift, i64::MIN, i64::MAX] {
+                let text = format!("{n},");
+                let mut cursor = Cursor::new(text.as_bytes());
+                prop_assert_eq!(cursor.integer().unwrap(), n);
+                prop_assert!(cursor.take(b","));
+            }
+        }
+
+        #[test]
+        fn strings_end_where_they_end(plain in "[a-z é€]{0,90}", tail in "[a-z]{0,9}") {
+            let text = format!("\"{plain}\"{tail}");
+            let mut cursor = Cursor::new(text.as_bytes());
+            prop_assert_eq!(cursor.string().unwrap(), plain.as_str());
+            prop_assert!(cursor.take(tail.as_bytes()));
+        }
+    }
 }

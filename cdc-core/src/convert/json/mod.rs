@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use self::cursor::{Cursor, malformed};
+use self::cursor::malformed;
+pub(super) use self::cursor::{Cursor, unescape_into};
 pub(crate) use self::read::{DECIMAL, is_decimal, scale};
 pub use self::read::{JsonReader, Nulls, read_schemaless};
 pub use self::write::{JsonWriter, write_schemaless};

@@ -168,7 +168,7 @@ impl Node {
             #[expect(clippy::cast_possible_truncation, reason = "as the converter narrows")]
             Form::Int32 => Value::Int32(c.integer()? as i32),
             Form::Int64 => Value::Int64(c.integer()?),
-            Form::Float32 => Value::Float32(float32(c)?),
+            Form::Float32 => Value::Float32(c.float32()?),
             Form::Float64 => Value::Float64(c.float()?),
             Form::String => Value::String(c.string()?),
             Form::Bytes => Value::Bytes(base64(&c.string()?)?.into()),
@@ -274,18 +274,6 @@ fn unordered(members: &[Member], read: Vec<Value>, c: &mut Cursor<'_>) -> Result
         .map(fill)
         .collect::<Result<_, _>>()?;
     Ok(Value::Struct(all))
-}
-
-/// A float, rounded from its text once.
-fn float32(c: &mut Cursor<'_>) -> Result<f32, ConvertError> {
-    if c.peek() == Some(b'"') {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "NaN and the infinities stay what they are"
-        )]
-        return c.float().map(|v| v as f32);
-    }
-    c.number()?.parse().map_err(|_| malformed("a number is missing"))
 }
 
 fn decimal(c: &mut Cursor<'_>, scale: i32) -> Result<Decimal, ConvertError> {
