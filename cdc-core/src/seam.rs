@@ -56,6 +56,9 @@ pub struct Lineage {
     pub database: String,
     /// Slot name.
     pub slot: String,
+    /// A hash of what the numbering of a transaction's rows depends on besides the WAL: the publication's name and the
+    /// stream's options. Zero if it is not known.
+    pub numbering: u32,
 }
 
 /// What is stored for a pipeline.

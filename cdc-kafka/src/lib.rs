@@ -30,6 +30,7 @@ mod topics;
 pub use config::{KafkaConfig, Scalar, TopicGroup, TopicsConfig};
 pub use offsets::KafkaOffsetStore;
 pub use probe::{BrokerInfo, probe};
+pub use properties::is_secret;
 pub use registry::{Registry, RegistryConfig};
 pub use sink::{KafkaSink, SinkOptions};
 pub use source::{ConsumedBatch, GroupWatch, KafkaSource, PartitionEnd, SourceConfig};

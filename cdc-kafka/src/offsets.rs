@@ -142,7 +142,13 @@ fn connect(config: &KafkaConfig) -> Result<FutureProducer<Quiet>, Error> {
     if topics::list(client)?.contains_key(topic) {
         return topics::refuse_deleting(&admin, topic).map(|()| producer);
     }
-    let compact = [("cleanup.policy".to_owned(), "compact".to_owned())];
+    // Short segments: what is in the one being written is never compacted, and every start reads all that is there.
+    let compact = [
+        ("cleanup.policy", "compact"),
+        ("segment.bytes", "16777216"),
+        ("segment.ms", "3600000"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let settings = Settings {
         partitions: 1,
         replication_factor: config.topics.replication_factor,

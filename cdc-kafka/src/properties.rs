@@ -230,8 +230,9 @@ fn refuse(name: &str, reason: &str) -> Error {
     )
 }
 
-/// Whether the value of a property must not be shown.
-pub(crate) fn is_secret(name: &str) -> bool {
+/// Whether the value of a client property must not be shown.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["password", "secret", "jaas", "pem", "ssl.keystore.key", "token"]
         .iter()

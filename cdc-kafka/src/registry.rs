@@ -62,11 +62,13 @@ impl Registry {
             headers.insert(AUTHORIZATION, authorization);
         }
         let secure = urls.iter().any(|u| u.scheme() == "https");
+        let limit = Duration::from_millis(config.timeout_ms);
         let client = Client::builder()
             .tls_backend_preconfigured(tls::client_config(config.ca_file.as_deref(), secure)?)
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_millis(config.timeout_ms))
+            // An address that is silent leaves time for the others.
+            .timeout(limit / u32::try_from(urls.len()).unwrap_or(1).max(1))
             .user_agent(concat!("pgcdc/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| {
@@ -83,7 +85,7 @@ impl Registry {
         let (jobs, queue) = mpsc::unbounded_channel();
         std::thread::Builder::new()
             .name("registry".into())
-            .spawn(move || runtime.block_on(serve(client, urls, queue)))
+            .spawn(move || runtime.block_on(serve(client, urls, limit, queue)))
             .map_err(|e| Error::new(ErrorKind::Io, "cannot start the registry's thread").with_source(e))?;
         Ok(Self { jobs, addresses })
     }
@@ -114,10 +116,11 @@ impl Registry {
     }
 }
 
-/// Answers requests until nobody can ask any more.
-async fn serve(client: Client, urls: Vec<Url>, mut queue: mpsc::UnboundedReceiver<Job>) {
+/// Answers requests until nobody can ask any more; each within `limit`, for a stream waits meanwhile.
+async fn serve(client: Client, urls: Vec<Url>, limit: Duration, mut queue: mpsc::UnboundedReceiver<Job>) {
     while let Some(job) = queue.recv().await {
-        let result = send(&client, &urls, &job).await;
+        let result = tokio::time::timeout(limit, send(&client, &urls, &job)).await;
+        let result = result.unwrap_or_else(|_| Err(format!("no answer within {} s", limit.as_secs_f32())));
         // The asker may have gone.
         drop(job.answer.send(result));
     }

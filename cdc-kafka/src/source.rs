@@ -112,7 +112,8 @@ pub struct ConsumedBatch {
 /// is not committed by then is read again by the next owner, and a later commit of it is ignored here.
 ///
 /// # Back-pressure
-/// At most three batches are in memory. If they are not taken, the partitions are paused; the membership stays alive.
+/// At most three batches are in memory, and 8 MiB that librdkafka fetches ahead (`queued.max.messages.kbytes`). If they
+/// are not taken, the partitions are paused; the membership stays alive.
 pub struct KafkaSource {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

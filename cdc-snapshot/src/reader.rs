@@ -77,6 +77,14 @@ impl CopySnapshotter {
             .tables
             .iter()
             .filter(|t| self.include.as_ref().is_none_or(|list| list.is_match(&name(t))));
+        for table in self.options.overrides.keys() {
+            if !job.tables.iter().any(|t| name(t) == *table) {
+                tracing::warn!(
+                    table,
+                    "the snapshot override is of no captured table: write the name as the catalog has it"
+                );
+            }
+        }
         let task = |t: &cdc_core::schema::Table| Task {
             select: self.options.overrides.get(&name(t)).cloned(),
             table: t.clone(),
@@ -124,6 +132,17 @@ struct Facts {
 impl Facts {
     /// Takes the snapshot on the first connection: the exported one, or a new one that the others can take.
     async fn of(session: &mut Session, job: &SnapshotJob) -> Result<Self, Error> {
+        // Outside the snapshot's transaction: a transaction id held for hours would keep every new logical slot of the
+        // server waiting.
+        let standby = value(session, "SELECT pg_catalog.pg_is_in_recovery()").await? == "t";
+        let (position, xid) = if standby {
+            ("pg_catalog.pg_last_wal_replay_lsn()", None)
+        } else {
+            (
+                "pg_catalog.pg_current_wal_lsn()",
+                Some(value(session, "SELECT pg_catalog.txid_current() & 4294967295").await?),
+            )
+        };
         let snapshot = match &job.exported {
             Some(name) => {
                 take(session, name).await?;
@@ -135,15 +154,6 @@ impl Facts {
                     .await?;
                 value(session, "SELECT pg_catalog.pg_export_snapshot()").await?
             }
-        };
-        let standby = value(session, "SELECT pg_catalog.pg_is_in_recovery()").await? == "t";
-        let (position, xid) = if standby {
-            ("pg_catalog.pg_last_wal_replay_lsn()", None)
-        } else {
-            (
-                "pg_catalog.pg_current_wal_lsn()",
-                Some(value(session, "SELECT pg_catalog.txid_current() & 4294967295").await?),
-            )
         };
         let lsn = match job.lsn {
             Some(lsn) => lsn,

@@ -120,6 +120,15 @@ pub(super) async fn slot(sql: &mut Session, o: &SourceOptions, report: &mut Repo
         quote_literal(name)
     );
     let Some(row) = sql.query(&query).await?.rows.into_iter().next() else {
+        if !o.slot.create {
+            let advice = "create it with `pgcdc slot create`, or leave slot.create at true";
+            report.fail(
+                "slot",
+                format!("\"{name}\" does not exist, and slot.create is false"),
+                Some(advice.into()),
+            );
+            return Ok(());
+        }
         report.ok(
             "slot",
             format!("\"{name}\" does not exist yet: the first run creates it"),

@@ -8,14 +8,20 @@ use tracing_subscriber::prelude::*;
 
 use crate::config::{LogConfig, LogFormat};
 
+/// Variable that overrides `log.level`.
+const VARIABLE: &str = "PGCDC_LOG";
+
 /// Installs the subscriber, once a process. Lines go to standard error: standard output may carry events.
 ///
 /// # Errors
-/// `log.level` is no filter.
+/// `log.level`, or the variable, is no filter.
 pub fn install(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.level);
-    let filter = filter
-        .map_err(|e| anyhow!("log.level: {e}: write a level such as `info`, or `info,cdc_core=debug`"))?;
+    let (from, level) = match std::env::var(VARIABLE) {
+        Ok(level) if !level.is_empty() => (VARIABLE, level),
+        _ => ("log.level", config.level.clone()),
+    };
+    let filter = EnvFilter::try_new(level)
+        .map_err(|e| anyhow!("{from}: {e}: write a level such as `info`, or `info,cdc_core=debug`"))?;
     let json = match config.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Text => false,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +15,7 @@ use super::options::SourceOptions;
 use super::prepare::{self, Prepared, SnapshotStart};
 use super::snapshot::{SnapshotJob, Snapshotter};
 use super::status::{Phase, Status};
-use super::stream::StreamLoop;
+use super::stream::{STOP_DEADLINE, StreamLoop};
 use super::tracker::AckTracker;
 use super::translate::Translator;
 use crate::envelope::{Encoder, Format, Reshape};
@@ -24,7 +25,7 @@ use crate::pgoutput::{Assembler, SpoolOptions};
 use crate::seam::{BoxFuture, OffsetStore, Sink, StoredOffset};
 use crate::sink::ForEach;
 use crate::telemetry::Meters;
-use crate::wire::{Purpose, ReplicationStream, Session, StartReplication, quote_ident, quote_literal};
+use crate::wire::{ReplicationStream, Session, StartReplication, quote_ident};
 use crate::{Batch, Checkpoint, Error, ErrorKind, Remedy, SnapshotProgress};
 
 /// Wall clock: nanoseconds since 1970-01-01 UTC.
@@ -181,6 +182,7 @@ impl PipelineBuilder {
             retry: self.retry,
             clock: self.clock,
             status: Arc::default(),
+            writing: Arc::default(),
             meters,
         })
     }
@@ -197,6 +199,8 @@ pub struct Pipeline {
     retry: RetryOptions,
     clock: Clock,
     status: Arc<Status>,
+    /// Held by whoever uses the offset store.
+    writing: Arc<Mutex<()>>,
     meters: Meters,
 }
 
@@ -242,7 +246,7 @@ impl Pipeline {
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
         let (mut wait, mut failures) = (self.retry.first, 0u32);
         loop {
-            let (began, records) = (Instant::now(), self.status.records());
+            let (began, confirmed) = (Instant::now(), self.status.confirmed_lsn());
             let result = self.attempt(&stop).await;
             let error = match result {
                 Ok(()) => {
@@ -256,7 +260,8 @@ impl Pipeline {
                 self.status.set_phase(Phase::Stopped);
                 return Err(error);
             }
-            if began.elapsed() > Duration::from_secs(60) || self.status.records() > records {
+            // Rows that were handed on may only be those of the attempt before again: what counts is what is stored.
+            if began.elapsed() > Duration::from_secs(60) || self.status.confirmed_lsn() > confirmed {
                 (wait, failures) = (self.retry.first, 0);
             }
             failures += 1;
@@ -280,6 +285,7 @@ impl Pipeline {
     /// One life: from the stored offset to a clean stop.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
         self.status.set_phase(Phase::Starting);
+        let turn = self.turn().await?;
         let offset = async {
             let mut store = (self.offsets)().await?;
             let stored = store.load().await?;
@@ -289,7 +295,7 @@ impl Pipeline {
             let opened = prepare::open(&self.source, &self.capture);
             // All at once: each spends its time waiting for another server.
             let (opened, (store, stored), sink) = tokio::try_join!(opened, offset, (self.sink)())?;
-            let prepared = prepare::prepare(&self.source, opened, stored).await?;
+            let prepared = prepare::prepare(opened, stored).await?;
             Ok::<_, Error>((store, prepared, sink))
         };
         let (mut store, prepared, mut sink) = tokio::select! {
@@ -297,13 +303,14 @@ impl Pipeline {
             begun = begin => begun?,
         };
         let Prepared {
+            source,
             sql,
             replication,
             lineage,
             tables,
             start,
         } = prepared;
-        let mut describer = Describer::new(Arc::clone(&self.source), sql);
+        let mut describer = Describer::new(Arc::clone(&source), sql);
         describer.load_types(&tables).await?;
         let mut tracker = AckTracker::default();
         let mut from = start.stream.clone();
@@ -315,7 +322,7 @@ impl Pipeline {
             };
             offset.checkpoint.snapshot = SnapshotProgress::Running;
             store.save(&offset).await?;
-            let job = self.job(&snapshot, tables, describer.types().clone(), stop);
+            let job = self.job(&source, &snapshot, tables, describer.types().clone(), stop);
             if !self
                 .read_tables(job, snapshot, sink.as_mut(), &mut tracker, stop)
                 .await?
@@ -333,13 +340,14 @@ impl Pipeline {
         };
         self.status.set_phase(Phase::Streaming);
         let stream = self.start_stream(replication, &from).await?;
+        describer.check_slot(&from).await?;
         let streaming = StreamLoop {
             stream,
             translator: Translator::new(Assembler::new(self.spool()), self.encoder.clone(), from),
             describer,
             sink: sink.as_mut(),
             tracker,
-            offsets: OffsetWriter::start(store, lineage, Arc::clone(&self.status)),
+            offsets: OffsetWriter::start(store, lineage, Arc::clone(&self.status), turn),
             heartbeat: self.source.heartbeat.clone(),
             status: &self.status,
             meters: &self.meters,
@@ -349,13 +357,23 @@ impl Pipeline {
         let offsets = tokio::select! {
             biased;
             ended = streaming.run() => ended?,
-            error = monitor::watch(&self.source, &self.status, &self.meters) => return Err(error),
+            error = monitor::watch(&source, &self.status, &self.meters) => return Err(error),
         };
         offsets.close().await?;
         if self.source.slot.drop_on_stop && !self.source.slot.temporary {
-            self.drop_slot().await?;
+            prepare::drop_slot(&source).await?;
         }
         Ok(())
+    }
+
+    /// The right to use the offset store, once the writer of the attempt before has ended.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Error> {
+        let turn = Arc::clone(&self.writing).lock_owned();
+        let late = |_| {
+            let text = "the offset store has not ended a save of the run before";
+            Error::new(ErrorKind::SinkUnavailable, text)
+        };
+        tokio::time::timeout(STOP_DEADLINE, turn).await.map_err(late)
     }
 
     fn spool(&self) -> SpoolOptions {
@@ -367,14 +385,15 @@ impl Pipeline {
 
     fn job(
         &self,
+        source: &SourceOptions,
         snapshot: &SnapshotStart,
         tables: Vec<crate::schema::Table>,
         types: crate::schema::TypeCatalog,
         stop: &CancellationToken,
     ) -> SnapshotJob {
         SnapshotJob {
-            connect: self.source.connect.clone(),
-            initial_statements: self.source.initial_statements.clone(),
+            connect: source.connect.clone(),
+            initial_statements: source.initial_statements.clone(),
             exported: snapshot.name.clone(),
             lsn: snapshot.lsn,
             tables,
@@ -457,31 +476,6 @@ impl Pipeline {
         };
         tracing::info!(slot = %o.slot.name, from = %from.resume_lsn, "streaming");
         session.start_replication(&start).await
-    }
-
-    async fn drop_slot(&self) -> Result<(), Error> {
-        let mut session = Session::connect(&self.source.connect, Purpose::Sql, prepare::APPLICATION).await?;
-        let name = &self.source.slot.name;
-        let mut last = None;
-        // The walsender of the connection just closed may need a moment to let go of the slot.
-        for _ in 0..50 {
-            match session
-                .query(&format!(
-                    "SELECT pg_catalog.pg_drop_replication_slot({})",
-                    quote_literal(name)
-                ))
-                .await
-            {
-                Ok(_) => {
-                    tracing::info!(slot = %name, "dropped the slot");
-                    return Ok(());
-                }
-                Err(error) if error.kind() == ErrorKind::SlotBusy => last = Some(error),
-                Err(error) => return Err(error),
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Err(last.unwrap_or_else(|| Error::new(ErrorKind::SlotBusy, format!("slot \"{name}\" stayed in use"))))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::options::SourceOptions;
-use super::prepare::open_sql;
+use super::prepare::{self, open_sql};
 use crate::catalog;
 use crate::pgoutput::Relation;
 use crate::schema::{Table, TypeCatalog};
-use crate::wire::Session;
-use crate::{Error, ErrorKind};
+use crate::wire::{Session, quote_literal};
+use crate::{Checkpoint, Error, ErrorKind};
 
 /// Catalog access that survives the loss of its connection: between two uses a firewall may have cut it.
 #[derive(Debug)]
@@ -48,6 +48,13 @@ impl Describer {
         Ok(())
     }
 
+    /// Looks once more, now that nobody else can read from the slot, whether it stands where `from` needs it: while the
+    /// tables were read somebody else may have. The server itself says nothing and starts where the slot stands.
+    pub(crate) async fn check_slot(&mut self, from: &Checkpoint) -> Result<(), Error> {
+        let options = Arc::clone(&self.options);
+        prepare::check_slot(&options, self.session().await?, from).await
+    }
+
     /// The relation with what only the catalog knows, and its types loaded.
     pub(crate) async fn describe(&mut self, relation: &Relation) -> Result<Table, Error> {
         match self.try_describe(relation).await {
@@ -59,9 +66,18 @@ impl Describer {
         }
     }
 
-    /// Runs a statement whose answer does not matter.
-    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), Error> {
-        let result = self.session().await?.query(sql).await;
+    /// Runs a statement whose answer does not matter; the server ends it after `timeout`, as PostgreSQL writes times.
+    pub(crate) async fn execute(&mut self, sql: &str, timeout: &str) -> Result<(), Error> {
+        let session = self.session().await?;
+        let result = async {
+            session
+                .query(&format!("SET statement_timeout = {}", quote_literal(timeout)))
+                .await?;
+            let executed = session.query(sql).await;
+            session.query("SET statement_timeout = 0").await?;
+            executed
+        };
+        let result = result.await;
         if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Io) {
             self.session = None;
         }

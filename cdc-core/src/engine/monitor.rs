@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs until it finds that going on would lose changes.
 ///
-/// Losing its own connection is no reason to end: the stream has its own.
+/// Losing its own connection is no reason to end, for the stream has its own; unless the server shuts down.
 pub(crate) async fn watch(o: &SourceOptions, status: &Status, meters: &Meters) -> Error {
     let mut session = None;
     let mut publication = None;
@@ -24,6 +24,9 @@ pub(crate) async fn watch(o: &SourceOptions, status: &Status, meters: &Meters) -
             Err(error) if error.kind() == ErrorKind::Publication || error.kind() == ErrorKind::SlotLost => {
                 return error;
             }
+            // A server that shuts down ends ordinary sessions at once and then waits for its WAL senders, without end if
+            // the sink is stuck and the stream stands still: it must see us go.
+            Err(error) if matches!(error.sqlstate(), Some("57P01" | "57P02" | "57P03")) => return error,
             Err(error) => {
                 session = None;
                 tracing::debug!(error = %error.chain(), "monitor query failed");

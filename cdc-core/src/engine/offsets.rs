@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::task::JoinHandle;
 
 use super::status::Status;
@@ -31,12 +31,23 @@ impl std::fmt::Debug for OffsetWriter {
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl OffsetWriter {
-    /// Starts the task that owns `store`.
-    pub(crate) fn start(store: Box<dyn OffsetStore>, lineage: Lineage, status: Arc<Status>) -> Self {
+    /// Starts the task that owns `store`. It holds `turn` until it ends: a save that is under way when an attempt fails
+    /// must not come after one of the next attempt's.
+    pub(crate) fn start(
+        store: Box<dyn OffsetStore>,
+        lineage: Lineage,
+        status: Arc<Status>,
+        turn: OwnedMutexGuard<()>,
+    ) -> Self {
         let (submit, wanted) = watch::channel(None);
         let (done, saved) = watch::channel(Lsn::ZERO);
         status.timeline_is(lineage.timeline);
-        let task = tokio::spawn(write(store, lineage.clone(), status, wanted, done));
+        let work = write(store, lineage.clone(), status, wanted, done);
+        let task = tokio::spawn(async move {
+            let written = work.await;
+            drop(turn);
+            written
+        });
         Self {
             lineage,
             submit,
@@ -53,6 +64,15 @@ impl OffsetWriter {
     /// `resume_lsn` of the last checkpoint saved: what may be acknowledged. Closes when the store failed.
     pub(crate) fn saved(&self) -> watch::Receiver<Lsn> {
         self.saved.clone()
+    }
+
+    /// Why saving ended, once [`saved`](Self::saved) has closed.
+    pub(crate) async fn failure(self) -> Error {
+        let slot = self.lineage.slot.clone();
+        self.close()
+            .await
+            .err()
+            .unwrap_or_else(|| Error::new(ErrorKind::Offset, format!("offset writer of slot {slot} ended")))
     }
 
     /// Saves what waits and gives the store back.

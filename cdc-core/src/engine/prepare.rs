@@ -4,6 +4,8 @@ mod lineage;
 mod publication;
 mod slot;
 
+use std::sync::Arc;
+
 use crate::catalog;
 use crate::engine::options::{SnapshotMode, SourceOptions, USERS_SEARCH_PATH};
 use crate::filter::Capture;
@@ -13,10 +15,13 @@ use crate::wire::{Purpose, Session, SystemIdentity};
 use crate::{Checkpoint, Error, ErrorKind, Lsn, SnapshotProgress};
 
 use slot::Slot;
+pub(crate) use slot::drop_slot;
 
 /// Connections and facts of a run that is about to begin.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    /// The options, for the one server of the list that is used.
+    pub(crate) source: Arc<SourceOptions>,
     pub(crate) sql: Session,
     pub(crate) replication: Option<Session>,
     pub(crate) lineage: Lineage,
@@ -45,6 +50,7 @@ pub(crate) struct SnapshotStart {
 /// The two connections of a run, and what is asked of them first.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    source: Arc<SourceOptions>,
     sql: Session,
     replication: Session,
     identity: SystemIdentity,
@@ -52,7 +58,26 @@ pub(crate) struct Opened {
 }
 
 /// Connects, and asks what needs no stored offset: both connections at once, so that a start costs the longer of the two.
-pub(crate) async fn open(o: &SourceOptions, capture: &Capture) -> Result<Opened, Error> {
+///
+/// With several servers the one that streams is found first. The slot is on that server alone, and whatever else is asked
+/// in this run must be asked there.
+pub(crate) async fn open(source: &Arc<SourceOptions>, capture: &Capture) -> Result<Opened, Error> {
+    if let [_, _, ..] = source.connect.hosts() {
+        let found = Session::connect(&source.connect, Purpose::Replication, APPLICATION).await?;
+        let host = found.host().clone();
+        let mut one = SourceOptions::clone(source);
+        one.connect = one.connect.with_hosts(vec![host]);
+        return open_at(Arc::new(one), Some(found), capture).await;
+    }
+    open_at(Arc::clone(source), None, capture).await
+}
+
+async fn open_at(
+    source: Arc<SourceOptions>,
+    replication: Option<Session>,
+    capture: &Capture,
+) -> Result<Opened, Error> {
+    let o = &*source;
     let catalog = async {
         let mut sql = open_sql(o).await?;
         if o.snapshot != SnapshotMode::InitialOnly {
@@ -62,12 +87,16 @@ pub(crate) async fn open(o: &SourceOptions, capture: &Capture) -> Result<Opened,
         Ok::<_, Error>((sql, tables))
     };
     let stream = async {
-        let mut replication = Session::connect(&o.connect, Purpose::Replication, APPLICATION).await?;
+        let mut replication = match replication {
+            Some(session) => session,
+            None => Session::connect(&o.connect, Purpose::Replication, APPLICATION).await?,
+        };
         let identity = replication.identify_system().await?;
         Ok((replication, identity))
     };
     let ((sql, tables), (replication, identity)) = tokio::try_join!(catalog, stream)?;
     Ok(Opened {
+        source,
         sql,
         replication,
         identity,
@@ -76,21 +105,21 @@ pub(crate) async fn open(o: &SourceOptions, capture: &Capture) -> Result<Opened,
 }
 
 /// Checks, creates what may be created, and decides where to begin.
-pub(crate) async fn prepare(
-    o: &SourceOptions,
-    opened: Opened,
-    stored: Option<StoredOffset>,
-) -> Result<Prepared, Error> {
+pub(crate) async fn prepare(opened: Opened, stored: Option<StoredOffset>) -> Result<Prepared, Error> {
     let Opened {
+        source,
         mut sql,
         mut replication,
         identity,
         tables,
     } = opened;
+    let o = &*source;
     let streams = o.snapshot != SnapshotMode::InitialOnly;
     let lineage = lineage::of(o, &identity);
-    if let Some(stored) = &stored {
+    let mut stored = stored;
+    if let Some(stored) = &mut stored {
         lineage::check(stored, &lineage)?;
+        lineage::renumber(stored, &lineage);
     }
     if !streams {
         let done = stored.is_some_and(|s| s.checkpoint.snapshot == SnapshotProgress::Completed);
@@ -100,6 +129,7 @@ pub(crate) async fn prepare(
             exporter: None,
         });
         return Ok(Prepared {
+            source,
             sql,
             replication: None,
             lineage,
@@ -137,6 +167,7 @@ pub(crate) async fn prepare(
     }
     let start = begin_at(o, offset, slot.as_ref(), &mut replication).await?;
     Ok(Prepared {
+        source,
         sql,
         replication: Some(replication),
         lineage,
@@ -159,6 +190,12 @@ pub(crate) async fn open_sql(o: &SourceOptions) -> Result<Session, Error> {
         sql.query(statement).await?;
     }
     Ok(sql)
+}
+
+/// Fails if streaming from `from` leaves changes out.
+pub(crate) async fn check_slot(o: &SourceOptions, sql: &mut Session, from: &Checkpoint) -> Result<(), Error> {
+    let slot = slot::find(sql, &o.slot.name).await?;
+    slot::gap(o, Some(from), slot.as_ref()).map_or(Ok(()), Err)
 }
 
 /// The only value of a one-row, one-column answer.

@@ -71,6 +71,11 @@ impl Status {
         }
     }
 
+    /// The loop waits, for a sink or a server, and is alive.
+    pub(crate) fn alive(&self, now_ms: i64) {
+        self.turned_ms.store(now_ms, Ordering::Relaxed);
+    }
+
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }

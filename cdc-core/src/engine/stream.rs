@@ -35,6 +35,10 @@ const BARRIER_INTERVAL: Duration = Duration::from_secs(10);
 /// (defaults, the key's order) has no position in the log; Debezium, which polls, reads it some milliseconds late, so a
 /// script that changes a default right after its rows gives the same schema here, not one that depends on a race.
 const CATALOG_DELAY: Duration = Duration::from_millis(10);
+/// How often a loop that waits shows that it is alive; a check of liveness allows for several of these.
+const PULSE: Duration = Duration::from_secs(10);
+/// Time that the server gives a heartbeat's query: what waits for a lock must not hold up the stream.
+const ACTION_TIMEOUT: &str = "10s";
 /// Time for what is under way at a stop to become durable; after it the run ends as a crash would, which loses nothing.
 pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -57,6 +61,8 @@ pub(crate) struct StreamLoop<'a> {
 enum Event {
     Stop,
     Settled,
+    /// The offset store failed.
+    Unsaved,
     Heartbeat,
     Readable,
 }
@@ -74,7 +80,14 @@ struct Running<'a> {
     beat_due: Option<Instant>,
 }
 
-impl StreamLoop<'_> {
+impl<'a> StreamLoop<'a> {
+    fn pulse(&self) -> Pulse<'a> {
+        Pulse {
+            status: self.status,
+            clock: self.clock,
+        }
+    }
+
     /// Streams until told to stop; then everything sent is durable, stored and acknowledged.
     ///
     /// # Errors
@@ -100,6 +113,8 @@ impl StreamLoop<'_> {
             match running.wait().await? {
                 Event::Stop => return running.finish().await,
                 Event::Heartbeat => running.beat().await?,
+                // The store itself says why: most of its failures pass.
+                Event::Unsaved => return Err(running.io.offsets.failure().await),
                 Event::Settled | Event::Readable => {}
             }
         }
@@ -112,7 +127,18 @@ impl Running<'_> {
         self.io.translator.set_now((self.io.clock)());
         loop {
             let step = if self.io.translator.is_replaying() {
-                self.io.translator.replay(&mut self.batch, BATCH_BYTES)?
+                let step = self.io.translator.replay(&mut self.batch, BATCH_BYTES)?;
+                // What has been delivered before, or is not captured, fills no batch: the server must hear of us, and a
+                // stop be seen, all the same.
+                let breath = async {
+                    tokio::task::yield_now().await;
+                    Ok(())
+                };
+                self.io.pulse().with_feedback(&mut self.io.stream, breath).await?;
+                if self.io.stop.is_cancelled() {
+                    return Ok(());
+                }
+                step
             } else {
                 match self.io.stream.next_frame()? {
                     None => return Ok(()),
@@ -147,6 +173,7 @@ impl Running<'_> {
     async fn define(&mut self, relation: &Relation) -> Result<(), Error> {
         let age_us = ((self.io.clock)() / 1000).saturating_sub(self.io.translator.commit_us());
         let delay = CATALOG_DELAY.saturating_sub(Duration::from_micros(age_us.max(0).unsigned_abs()));
+        let pulse = self.io.pulse();
         let StreamLoop {
             describer, stream, ..
         } = &mut self.io;
@@ -154,7 +181,7 @@ impl Running<'_> {
             tokio::time::sleep(delay).await;
             describer.describe(relation).await
         };
-        let table = with_feedback(stream, described).await?;
+        let table = pulse.with_feedback(stream, described).await?;
         let plan = self
             .io
             .translator
@@ -182,10 +209,11 @@ impl Running<'_> {
         self.io.tracker.sent(bytes, checkpoint);
         self.io.status.sent(rows, records, bytes);
         self.io.meters.sent(rows, records, bytes);
+        let pulse = self.io.pulse();
         let StreamLoop {
             sink, stream, stop, ..
         } = &mut self.io;
-        let written = until_stopped(stop, with_feedback(stream, sink.write(batch))).await;
+        let written = until_stopped(stop, pulse.with_feedback(stream, sink.write(batch))).await;
         match written {
             Ok(back) => {
                 if let Some(mut back) = back
@@ -277,13 +305,14 @@ impl Running<'_> {
             },
             changed = self.saved.changed() => match changed {
                 Ok(()) => Ok(Event::Settled),
-                Err(_) => Err(Error::new(ErrorKind::Offset, "the offset store failed")),
+                Err(_) => Ok(Event::Unsaved),
             },
             // 3. Heartbeats are rare.
             () = beat => Ok(Event::Heartbeat),
-            // 4. More rows. An idle stream wakes by its keepalives and by the barrier's timer.
+            // 4. More rows. An idle stream wakes by its keepalives, by the barrier's timer, and to show that it is alive.
             read = stream.readable() => read.map(|()| Event::Readable),
             () = sleep_until(self.barrier_due), if waits_for_barrier => Ok(Event::Settled),
+            () = tokio::time::sleep(PULSE) => Ok(Event::Settled),
         }
     }
 
@@ -299,10 +328,12 @@ impl Running<'_> {
         let Some(query) = &heartbeat.action_query else {
             return Ok(());
         };
+        let pulse = self.io.pulse();
         let StreamLoop {
             describer, stream, ..
         } = &mut self.io;
-        if let Err(error) = with_feedback(stream, describer.execute(query)).await {
+        let executed = pulse.with_feedback(stream, describer.execute(query, ACTION_TIMEOUT));
+        if let Err(error) = executed.await {
             // As Debezium does: the owner of the query hears of it, the stream goes on, except where the server goes away.
             if error
                 .sqlstate()
@@ -325,8 +356,9 @@ impl Running<'_> {
         };
         let deadline = Instant::now() + STOP_DEADLINE;
         {
+            let pulse = self.io.pulse();
             let StreamLoop { sink, stream, .. } = &mut self.io;
-            let flush = with_feedback(stream, sink.flush());
+            let flush = pulse.with_feedback(stream, sink.flush());
             tokio::time::timeout_at(deadline, flush)
                 .await
                 .map_err(|_| late())??;
@@ -335,16 +367,12 @@ impl Running<'_> {
         self.settle()?;
         let want = self.io.translator.checkpoint().resume_lsn;
         while *self.saved.borrow() < want {
-            let changed = with_feedback(&mut self.io.stream, async {
-                let failed = |_| Error::new(ErrorKind::Offset, "the offset store failed");
-                self.saved.changed().await.map_err(failed)
-            });
+            let pulse = self.io.pulse();
+            let changed = pulse.with_feedback(&mut self.io.stream, async { Ok(self.saved.changed().await) });
             match tokio::time::timeout_at(deadline, changed).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    // The store itself says why it failed.
-                    return Err(self.io.offsets.close().await.err().unwrap_or(error));
-                }
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(_))) => return Err(self.io.offsets.failure().await),
+                Ok(Err(lost)) => return Err(lost),
                 Err(_) => return Err(late()),
             }
         }
@@ -354,20 +382,33 @@ impl Running<'_> {
     }
 }
 
-/// Awaits `work` while the feedback timer of the stream goes on. The timer comes first: a sink that never makes us wait
-/// would otherwise keep it from being looked at all through the delivery of a huge transaction.
-async fn with_feedback<T>(
-    stream: &mut ReplicationStream,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::pin!(work);
-    tokio::select! {
-        biased;
-        lost = stream.idle() => match lost {
-            Err(error) => Err(error),
-            Ok(()) => work.await,
-        },
-        done = &mut work => done,
+/// What goes on while the loop waits for something else than the stream.
+#[derive(Clone, Copy)]
+struct Pulse<'a> {
+    status: &'a Status,
+    clock: Clock,
+}
+
+impl Pulse<'_> {
+    /// Awaits `work` while the feedback timer of the stream goes on. The timer comes first: a sink that never makes us
+    /// wait would otherwise keep it from being looked at all through the delivery of a huge transaction.
+    async fn with_feedback<T>(
+        self,
+        stream: &mut ReplicationStream,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                lost = stream.idle() => return match lost {
+                    Err(error) => Err(error),
+                    Ok(()) => work.await,
+                },
+                done = &mut work => return done,
+                () = tokio::time::sleep(PULSE) => self.status.alive((self.clock)() / 1_000_000),
+            }
+        }
     }
 }
 

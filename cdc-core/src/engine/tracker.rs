@@ -11,6 +11,8 @@ pub(crate) struct AckTracker {
     next: u64,
     bytes: u64,
     settled: Option<Checkpoint>,
+    /// What was taken last: an idle stream settles the same again and again.
+    taken: Option<Checkpoint>,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,12 @@ impl AckTracker {
 
     /// The newest checkpoint all of whose records are durable, once.
     pub(crate) fn take_settled(&mut self) -> Option<Checkpoint> {
-        self.settled.take()
+        let settled = self.settled.take()?;
+        if self.taken.as_ref() == Some(&settled) {
+            return None;
+        }
+        self.taken = Some(settled.clone());
+        Some(settled)
     }
 
     /// Whether nothing is under way.
@@ -108,6 +115,12 @@ mod tests {
         assert_eq!(t.take_settled(), None, "acknowledging here would lose batch 1");
         t.durable(1);
         assert_eq!(t.take_settled(), Some(at(9)));
+        t.advance(at(9));
+        assert_eq!(
+            t.take_settled(),
+            None,
+            "an idle stream would store it ten times a second"
+        );
         t.advance(at(12));
         assert_eq!(t.take_settled(), Some(at(12)));
     }

@@ -58,9 +58,15 @@ impl Translator {
         self.replaying.is_some()
     }
 
-    /// Delivers more of a streamed transaction, until `out` holds `limit` bytes.
+    /// Delivers more of a streamed transaction: until `out` holds `limit` bytes, or some thousand messages, for rows that
+    /// were delivered before or are not captured fill no batch.
     pub(crate) fn replay(&mut self, out: &mut Batch, limit: usize) -> Result<Step, Error> {
-        while out.bytes_len() < limit {
+        /// A few milliseconds' work.
+        const MESSAGES: usize = 4096;
+        for _ in 0..MESSAGES {
+            if out.bytes_len() >= limit {
+                break;
+            }
             let Some((lsn, message)) = self.assembler.next_replayed()? else {
                 if let Some(commit) = self.replaying.take() {
                     self.rows

@@ -9,13 +9,14 @@ use crate::{Error, ErrorKind, Remedy};
 const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', 'local', false) \
                        WHERE pg_catalog.current_setting('synchronous_commit') = 'off'";
 
-/// Keeps the offset in a row of a table, created if missing:
+/// Keeps the offset in a row of a table; schema and table are created if they are missing:
 /// `(pipeline text primary key, record text, updated_at timestamptz)`.
 ///
 /// A published table would feed itself: keep it out of the publication.
 #[derive(Debug)]
 pub struct PostgresStore {
     connect: ConnectOptions,
+    schema: String,
     table: String,
     key: PipelineKey,
     session: Option<Session>,
@@ -25,9 +26,11 @@ impl PostgresStore {
     /// A store in `schema.table`.
     #[must_use]
     pub fn new(connect: ConnectOptions, schema: &str, table: &str, key: PipelineKey) -> Self {
-        let table = format!("{}.{}", quote_ident(schema), quote_ident(table));
+        let schema = quote_ident(schema);
+        let table = format!("{schema}.{}", quote_ident(table));
         Self {
             connect,
+            schema,
             table,
             key,
             session: None,
@@ -65,6 +68,14 @@ impl PostgresStore {
         // Asked for first: a role that may use the table need not be one that may create it.
         let found = format!("SELECT pg_catalog.to_regclass({})", quote_literal(&self.table));
         if self.query(&found).await?.is_none() {
+            let schema = format!(
+                "SELECT pg_catalog.to_regnamespace({})",
+                quote_literal(&self.schema)
+            );
+            if self.query(&schema).await?.is_none() {
+                self.query(&format!("CREATE SCHEMA IF NOT EXISTS {}", self.schema))
+                    .await?;
+            }
             let create = format!(
                 "CREATE TABLE IF NOT EXISTS {} (pipeline text PRIMARY KEY, record text NOT NULL, \
                  updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())",

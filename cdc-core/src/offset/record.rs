@@ -4,7 +4,7 @@
 //! One line of JSON in a fixed member order, whose last member is the checksum of all bytes before it:
 //!
 //! ```json
-//! {"v":1,"pipeline":"p","server":"s","lineage":{…},"checkpoint":{…},"crc32":"89abcdef"}
+//! {"v":2,"pipeline":"p","server":"s","lineage":{…},"checkpoint":{…},"crc32":"89abcdef"}
 //! ```
 //!
 //! Every store (Kafka topic, file, table) keeps exactly these bytes, so an offset can be carried from one to another.
@@ -12,7 +12,7 @@
 //!
 //! # Compatibility
 //! A reader refuses a version it does not know and members it does not know: to skip half an offset would be to guess.
-//! Whoever adds a member raises [`VERSION`] and keeps reading the older ones.
+//! Whoever adds a member raises [`VERSION`] and keeps reading the older ones: version 1 has no `numbering`.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use crate::seam::{Lineage, PipelineKey, StoredOffset};
 use crate::{Checkpoint, Error, ErrorKind, Lsn, Position, SnapshotProgress};
 
 /// Version written.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What identifies a pipeline in stores that hold several: a JSON document, equal for equal keys.
 #[must_use]
@@ -46,6 +46,7 @@ pub fn encode(key: &PipelineKey, offset: &StoredOffset) -> Vec<u8> {
             timeline: lineage.timeline,
             database: lineage.database.clone(),
             slot: lineage.slot.clone(),
+            numbering: lineage.numbering,
         },
         checkpoint: CheckpointDocument {
             commit_lsn: checkpoint.position.commit_lsn.to_string(),
@@ -98,9 +99,9 @@ pub fn decode_any(bytes: &[u8]) -> Result<(PipelineKey, StoredOffset), Error> {
             .with_source(e)
     };
     let Version { v } = serde_json::from_slice(&body).map_err(malformed)?;
-    if v != VERSION {
+    if !(1..=VERSION).contains(&v) {
         return Err(refuse(format!(
-            "the stored offset has version {v}, and this program reads {VERSION}"
+            "the stored offset has version {v}, and this program reads 1 to {VERSION}"
         ))
         .with_hint("use the version of pgcdc that wrote the offset, or a newer one"));
     }
@@ -127,6 +128,7 @@ pub fn decode_any(bytes: &[u8]) -> Result<(PipelineKey, StoredOffset), Error> {
         timeline: d.lineage.timeline,
         database: d.lineage.database,
         slot: d.lineage.slot,
+        numbering: d.lineage.numbering,
     };
     let key = PipelineKey {
         pipeline: d.pipeline,
@@ -157,6 +159,8 @@ struct LineageDocument {
     timeline: u32,
     database: String,
     slot: String,
+    #[serde(default)]
+    numbering: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -241,6 +245,7 @@ mod tests {
                 timeline: 3,
                 database: "shop".into(),
                 slot: "pgcdc".into(),
+                numbering: 7,
             },
             checkpoint: Checkpoint {
                 position: Position {
@@ -300,11 +305,17 @@ mod tests {
             let body = body.strip_suffix('}').unwrap();
             format!("{body},\"crc32\":\"{:08x}\"}}", crc32fast::hash(body.as_bytes()))
         };
-        let error = decode_any(seal("{\"v\":2,\"new\":1}").as_bytes()).unwrap_err();
-        assert!(error.to_string().contains("version 2"), "{error}");
+        let error = decode_any(seal("{\"v\":3,\"new\":1}").as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("version 3"), "{error}");
         let plain = String::from_utf8(encode(&key(), &offset())).unwrap();
         let (body, _) = plain.split_once(CRC_OPEN).unwrap();
         assert!(decode_any(seal(&format!("{body}}}")).as_bytes()).is_ok());
+        let first = body.replace("\"v\":2", "\"v\":1").replace(",\"numbering\":7", "");
+        let (_, first) = decode_any(seal(&format!("{first}}}")).as_bytes()).unwrap();
+        assert_eq!(
+            (first.lineage.numbering, &first.checkpoint),
+            (0, &offset().checkpoint)
+        );
         let more = seal(&format!("{body},\"more\":1}}"));
         assert!(decode_any(more.as_bytes()).unwrap_err().chain().contains("more"));
         let bad = seal(&format!("{body}}}").replace("16/B374D848", "16-B374D848"));

@@ -65,6 +65,7 @@ fn split_url(rest: &str) -> Result<Vec<(String, String)>, Error> {
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, hosts) = match authority.rsplit_once('@') {
         Some((login, hosts)) => (Some(login), hosts),
+        None if database.contains('@') => return Err(bad(ENCODE)),
         None => (None, authority),
     };
     if let Some(login) = login {
@@ -94,6 +95,9 @@ fn split_url(rest: &str) -> Result<Vec<(String, String)>, Error> {
     Ok(pairs)
 }
 
+const ENCODE: &str = "the URL's host is not followed by a port number: special characters of a password, / ? # @ and :, \
+                      are written %2F %3F %23 %40 and %3A, those of a database's name too";
+
 fn push_hosts(pairs: &mut Vec<(String, String)>, text: &str) -> Result<(), Error> {
     if text.is_empty() {
         return Ok(());
@@ -117,6 +121,10 @@ fn push_hosts(pairs: &mut Vec<(String, String)>, text: &str) -> Result<(), Error
             }
             None => one.split_once(':').unwrap_or((one, "")),
         };
+        // What stands here may be half of a password whose special characters were not encoded: it is never repeated.
+        if !port.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(bad(ENCODE));
+        }
         any_port |= !port.is_empty();
         hosts.push(decode(host, "host")?);
         ports.push(decode(port, "port")?);
@@ -227,6 +235,8 @@ mod tests {
             "postgres://u:geheim%00@h/d",
             "postgres://u:geheim@[::1/d",
             "postgres://u:geheim@h/d?password",
+            "postgres://u:geheim9/xyz@h/d",
+            "postgres://u:9/geheim@h/d",
         ] {
             let error = split(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);

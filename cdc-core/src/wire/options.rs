@@ -339,9 +339,9 @@ impl ConnectOptions {
                     )
                     .with_source(e)
                 })?;
-            let line = text.expose_secret();
-            let line = line.strip_suffix('\n').unwrap_or(line);
-            return Ok(Some(line.strip_suffix('\r').unwrap_or(line).into()));
+            return Ok(Some(
+                text.expose_secret().lines().next().unwrap_or_default().into(),
+            ));
         }
         let whose = passfile::Whose {
             // libpq looks a default socket directory up as localhost.

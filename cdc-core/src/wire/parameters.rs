@@ -184,10 +184,7 @@ impl Parameters {
                     Some(text) => match text.parse::<u16>() {
                         Ok(port) if port > 0 => port,
                         _ => {
-                            return Err(bad(
-                                "port",
-                                format_args!("{text:?} is not a port number (1 to 65535)"),
-                            ));
+                            return Err(bad("port", "it is not a port number (1 to 65535)"));
                         }
                     },
                 };

@@ -57,6 +57,7 @@ pub struct Session {
     pub(super) channel: Channel,
     parameters: BTreeMap<String, String>,
     version: u32,
+    host: Host,
     /// Set while a command is under way.
     pub(super) busy: bool,
 }
@@ -114,11 +115,18 @@ impl Session {
             channel,
             parameters,
             version,
+            host: host.clone(),
             busy: false,
         };
         session.pin_newer_settings().await?;
         session.check_target(host, target).await?;
         Ok(session)
+    }
+
+    /// Which server of the list it is connected to.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Settings that older servers do not know cannot be part of the start-up packet.

@@ -79,6 +79,7 @@ async fn delivered(server: &Server, name: &str, resume_lsn: Lsn) -> (MemoryStore
             timeline: identity.timeline,
             database: name.into(),
             slot: name.into(),
+            numbering: 0,
         },
         checkpoint: Checkpoint {
             resume_lsn,

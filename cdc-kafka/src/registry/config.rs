@@ -29,7 +29,7 @@ pub struct RegistryConfig {
     /// PEM file with the certificate authorities to trust, instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// Milliseconds until a request counts as failed.
+    /// Milliseconds until a question counts as failed, all its attempts and addresses together.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
 }

@@ -32,6 +32,17 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Header that carries a record's position as `commit_lsn:seq:sub`, in decimal.
 const POSITION_HEADER: &str = "pgcdc.pos";
 
+/// Settings that librdkafka has other defaults for; a configuration's own come first.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("statistics.interval.ms", "5000"),
+    // New topics that match the subscription's patterns are found when the metadata is fetched again, by default after
+    // five minutes; a table's first rows must not wait for that.
+    ("topic.metadata.refresh.interval.ms", "2000"),
+    // What is fetched ahead, over all partitions: 64 MiB by default, more than everything else here takes together.
+    ("queued.max.messages.kbytes", "8192"),
+    ("fetch.max.bytes", "8388608"),
+];
+
 /// What the thread needs, before it has connected.
 pub(super) struct Reader {
     servers: String,
@@ -51,13 +62,10 @@ impl Reader {
     ) -> Result<Self, Error> {
         let mut settings = config.client(Role::Consumer)?;
         settings.set("group.id", group);
-        if settings.get("statistics.interval.ms").is_none() {
-            settings.set("statistics.interval.ms", "5000");
-        }
-        // New topics that match the subscription's patterns are found when the metadata is fetched again, by
-        // default after five minutes; a table's first rows must not wait for that.
-        if settings.get("topic.metadata.refresh.interval.ms").is_none() {
-            settings.set("topic.metadata.refresh.interval.ms", "2000");
+        for (name, value) in DEFAULTS {
+            if settings.get(name).is_none() {
+                settings.set(name, value);
+            }
         }
         Ok(Self {
             servers: config.bootstrap_servers.clone(),

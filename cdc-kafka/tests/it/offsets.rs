@@ -24,6 +24,7 @@ fn offset(n: u64) -> StoredOffset {
             timeline: 1,
             database: "d".into(),
             slot: "s".into(),
+            numbering: 0,
         },
         checkpoint: Checkpoint {
             position: Position {

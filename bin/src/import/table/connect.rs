@@ -222,13 +222,9 @@ pub(super) fn plain_setting(draft: &mut Draft, given: &Given<'_>) -> Result<(), 
 
 /// Sets a client property; the Kafka client translates the Java client's names, or says why it cannot.
 fn kafka_property(draft: &mut Draft, name: &str, value: &str) {
-    let lower = name.to_ascii_lowercase();
     if name == "bootstrap.servers" {
         draft.set("kafka.bootstrap_servers", value);
-    } else if ["password", "secret", "jaas", "key.pem"]
-        .iter()
-        .any(|w| lower.contains(w))
-    {
+    } else if cdc_kafka::is_secret(name) {
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() {
                 c.to_ascii_uppercase()

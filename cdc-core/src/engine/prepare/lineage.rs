@@ -12,6 +12,29 @@ pub(super) fn of(o: &SourceOptions, identity: &SystemIdentity) -> Lineage {
         timeline: identity.timeline,
         database: o.connect.database().to_owned(),
         slot: o.slot.name.clone(),
+        numbering: numbering(o),
+    }
+}
+
+/// What the numbers of a transaction's rows depend on, as a hash that is never zero.
+fn numbering(o: &SourceOptions) -> u32 {
+    let mut text = o.publication.name.clone();
+    for (name, value) in &o.stream_params {
+        text.extend(["\0", name, "\0", value]);
+    }
+    crc32fast::hash(text.as_bytes()).max(1)
+}
+
+/// Forgets how much of an open transaction has been delivered if its rows are numbered otherwise now: they come again,
+/// where going by their numbers would leave some out.
+pub(super) fn renumber(stored: &mut StoredOffset, now: &Lineage) {
+    let was = stored.lineage.numbering;
+    let point = &mut stored.checkpoint;
+    if was != 0 && was != now.numbering && point.position.commit_lsn >= point.resume_lsn {
+        tracing::warn!(
+            "the publication or the stream's options have changed: the transaction that was under way comes again from its beginning"
+        );
+        point.position.seq = 0;
     }
 }
 
@@ -89,6 +112,7 @@ mod tests {
     #[test]
     fn an_offset_of_another_server_is_refused() {
         let now = Lineage {
+            numbering: 1,
             system_id: "1".into(),
             timeline: 2,
             database: "d".into(),

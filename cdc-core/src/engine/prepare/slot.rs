@@ -1,5 +1,7 @@
 //! The slot: how it stands, whether it can be used, how a new one is made.
 
+use std::time::Duration;
+
 use crate::engine::options::SourceOptions;
 use crate::seam::Lineage;
 use crate::wire::{CreateSlot, CreatedSlot, Purpose, Session, SlotSnapshot, quote_literal};
@@ -147,6 +149,30 @@ pub(super) async fn extra_snapshot(o: &SourceOptions, rows_at: Lsn) -> Result<Sn
         lsn: Some(rows_at),
         exporter: Some(exporter),
     })
+}
+
+/// Drops the slot at a clean stop (`slot.drop.on.stop`).
+pub(crate) async fn drop_slot(o: &SourceOptions) -> Result<(), Error> {
+    let name = &o.slot.name;
+    let mut session = Session::connect(&o.connect, Purpose::Sql, APPLICATION).await?;
+    let drop = format!(
+        "SELECT pg_catalog.pg_drop_replication_slot({})",
+        quote_literal(name)
+    );
+    let mut tries = 0..50;
+    loop {
+        match session.query(&drop).await {
+            Ok(_) => {
+                tracing::info!(slot = %name, "dropped the slot");
+                return Ok(());
+            }
+            // The walsender of the connection just closed may need a moment to let go of the slot.
+            Err(error) if error.sqlstate() == Some("55006") && tries.next().is_some() => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
