@@ -1,6 +1,7 @@
 //! Converters: values of the record model to and from the bytes of keys, values and headers.
 
 mod avro;
+mod cloud_events;
 mod json;
 mod simple;
 mod text;
@@ -8,6 +9,10 @@ mod text;
 use std::fmt;
 
 pub use self::avro::{AvroConverter, AvroOptions, SchemaRegistry, SubjectNaming};
+pub use self::cloud_events::{
+    AvroData, CloudEventsConverter, CloudEventsForm, CloudEventsFormat, CloudEventsOptions, HeaderOr,
+    MetadataOptions, MetadataSource,
+};
 pub(crate) use self::json::{DECIMAL, is_decimal, scale};
 pub use self::json::{
     JsonConverter, JsonOptions, JsonReader, JsonWriter, Nulls, default_text, default_value, read_schemaless,
