@@ -21,8 +21,10 @@ import java.util.Properties;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.source.SourceRecord;
+import org.apache.kafka.connect.storage.Converter;
 
 /**
  * Runs the real Debezium engine, as often as it is told to, in one JVM.
@@ -32,7 +34,8 @@ import org.apache.kafka.connect.source.SourceRecord;
  * and {@code ended ok=… MESSAGE} once for each engine, whether it was told to stop or stopped by itself.
  *
  * <p>A record's line has topic, partition, timestamp, headers, key and value, the last three as the exact text of Kafka
- * Connect's JsonConverter. Properties that begin with "converter." configure that.
+ * Connect's JsonConverter. Properties that begin with "converter." configure that. "key.converter" and "value.converter" name
+ * another class, with properties of its own behind that name; what it writes as Avro becomes text by {@link WireText}.
  */
 public class Oracle {
   private static final ObjectMapper MAPPER = new ObjectMapper();
@@ -66,8 +69,10 @@ public class Oracle {
     private final DebeziumEngine<RecordChangeEvent<SourceRecord>> engine;
     private final ExecutorService executor = Executors.newSingleThreadExecutor();
     private final PrintWriter out;
-    private final JsonConverter keys = new JsonConverter();
-    private final JsonConverter values = new JsonConverter();
+    private final JsonConverter headers = new JsonConverter();
+    private final Converter keys;
+    private final Converter values;
+    private final WireText wire;
 
     Run(Path properties, Path file) throws Exception {
       Properties props = new Properties();
@@ -79,8 +84,10 @@ public class Oracle {
         if (name.startsWith("converter.")) converter.put(name.substring("converter.".length()), props.getProperty(name));
       }
       converter.putIfAbsent("schemas.enable", "true");
-      keys.configure(converter, true);
-      values.configure(converter, false);
+      headers.configure(converter, false);
+      wire = new WireText(props.getProperty("pgcdc.registry"));
+      keys = converter(props, "key", converter);
+      values = converter(props, "value", converter);
       out = new PrintWriter(new BufferedWriter(new FileWriter(file.toFile(), StandardCharsets.UTF_8, true)), false);
       engine = DebeziumEngine.create(ChangeEventFormat.of(Connect.class)).using(props)
           .using((ok, message, error) -> {
@@ -102,27 +109,38 @@ public class Oracle {
       executor.execute(engine);
     }
 
+    /** The converter of a side; its properties are taken out, since the engine has no use for them. */
+    private static Converter converter(Properties props, String side, Map<String, Object> json) throws Exception {
+      String name = side + ".converter";
+      String type = (String) props.remove(name);
+      Map<String, Object> own = new HashMap<>(type == null ? json : Map.of());
+      for (String property : props.stringPropertyNames()) {
+        if (property.startsWith(name + ".")) own.put(property.substring(name.length() + 1), props.remove(property));
+      }
+      Converter converter = type == null ? new JsonConverter() : (Converter) Class.forName(type).getDeclaredConstructor().newInstance();
+      converter.configure(own, side.equals("key"));
+      return converter;
+    }
+
     private String line(SourceRecord s) {
       ObjectNode line = MAPPER.createObjectNode();
       line.put("topic", s.topic());
       if (s.kafkaPartition() != null) line.put("partition", s.kafkaPartition());
       if (s.timestamp() != null) line.put("timestamp", s.timestamp());
-      ArrayNode headers = line.putArray("headers");
+      ArrayNode texts = line.putArray("headers");
+      RecordHeaders written = new RecordHeaders(); // converters see them as bytes, as in a worker
       s.headers().forEach(h -> {
-        byte[] b = values.fromConnectHeader(s.topic(), h.key(), h.schema(), h.value());
-        ObjectNode node = headers.addObject();
+        byte[] b = headers.fromConnectHeader(s.topic(), h.key(), h.schema(), h.value());
+        written.add(h.key(), b);
+        ObjectNode node = texts.addObject();
         node.put("key", h.key());
-        node.put("value", text(b));
+        node.put("value", b == null ? null : new String(b, StandardCharsets.UTF_8));
       });
-      line.put("key", text(keys.fromConnectData(s.topic(), s.keySchema(), s.key())));
-      line.put("value", text(values.fromConnectData(s.topic(), s.valueSchema(), s.value())));
+      line.put("key", wire.text(keys.fromConnectData(s.topic(), written, s.keySchema(), s.key())));
+      line.put("value", wire.text(values.fromConnectData(s.topic(), written, s.valueSchema(), s.value())));
       line.set("source_partition", MAPPER.valueToTree(s.sourcePartition()));
       line.set("source_offset", MAPPER.valueToTree(s.sourceOffset()));
       return line.toString();
-    }
-
-    private static String text(byte[] bytes) {
-      return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
     }
 
     /** Ends the engine; the completion callback answers. */

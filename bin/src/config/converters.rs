@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Problem;
+use super::cloud_events::CloudEventsConfig;
 
 /// How each side of a record is written. A side that is not given is JSON as `format` has it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -36,6 +37,8 @@ pub enum ConverterConfig {
     Json(JsonConfig),
     /// Avro with a schema registry, as Confluent's AvroConverter.
     Avro(AvroConfig),
+    /// CloudEvents, as Debezium's CloudEventsConverter; for values. What is no change event becomes null.
+    CloudEvents(Box<CloudEventsConfig>),
     /// The text of a value.
     String,
     /// Bytes as they are; nothing else.
@@ -77,36 +80,58 @@ fn on() -> bool {
     true
 }
 
+impl AvroConfig {
+    /// The converter of a side.
+    pub(super) fn converter(&self, key: bool) -> Result<AvroConverter, cdc_core::Error> {
+        let options = AvroOptions {
+            key,
+            subjects: self.subjects,
+            auto_register: self.auto_register,
+            use_latest: self.use_latest_version,
+        };
+        Ok(AvroConverter::new(
+            options,
+            Arc::new(Registry::new(&self.registry)?),
+        ))
+    }
+}
+
 impl ConverterConfig {
-    fn build(
-        &self,
-        key: bool,
-        schemas: bool,
-        format: &Format,
-    ) -> Result<Box<dyn Converter>, cdc_core::Error> {
-        Ok(match self {
-            Self::Avro(avro) => {
-                let options = AvroOptions {
-                    key,
-                    subjects: avro.subjects,
-                    auto_register: avro.auto_register,
-                    use_latest: avro.use_latest_version,
-                };
-                Box::new(AvroConverter::new(
-                    options,
-                    Arc::new(Registry::new(&avro.registry)?),
-                ))
+    /// Builds the converter of a side; `schemas` says whether that side's JSON carries schemas if nothing else does.
+    fn build(&self, side: &str, schemas: bool, format: &Format) -> Result<Box<dyn Converter>, Problem> {
+        let json = |json: &JsonConfig| JsonOptions {
+            schemas: json.schemas.unwrap_or(schemas),
+            decimal_format: json.decimal_format.unwrap_or(format.values.decimal_format),
+            replace_null_with_default: json
+                .replace_null_with_default
+                .unwrap_or(format.values.replace_null_with_default),
+        };
+        let wrong = |key: &str, text: &str| Err(Problem::new(format!("converters.{side}{key}"), text));
+        Ok(match (self, side) {
+            (Self::Avro(_), "header") => {
+                return wrong(
+                    ".type",
+                    "headers have no subject in a registry: use `json` or `simple`",
+                );
             }
-            Self::Json(json) => Box::new(JsonConverter::new(JsonOptions {
-                schemas: json.schemas.unwrap_or(schemas),
-                decimal_format: json.decimal_format.unwrap_or(format.values.decimal_format),
-                replace_null_with_default: json
-                    .replace_null_with_default
-                    .unwrap_or(format.values.replace_null_with_default),
-            })),
-            Self::String => Box::new(StringConverter),
-            Self::Bytes => Box::new(ByteArrayConverter),
-            Self::Simple => Box::new(SimpleHeaderConverter),
+            (Self::Simple, "key" | "value") => {
+                return wrong(".type", "`simple` is for headers: use `string`");
+            }
+            (Self::CloudEvents(_), "key" | "header") => {
+                return wrong(".type", "only a value is a change event: use `json`");
+            }
+            (Self::Avro(avro), _) => match avro.converter(side == "key") {
+                Ok(converter) => Box::new(converter),
+                Err(e) => return wrong("", &e.chain()),
+            },
+            (Self::CloudEvents(events), _) => match events.build(json) {
+                Ok(converter) => Box::new(converter),
+                Err((key, text)) => return wrong(&format!(".{key}"), &text),
+            },
+            (Self::Json(options), _) => Box::new(JsonConverter::new(json(options))),
+            (Self::String, _) => Box::new(StringConverter),
+            (Self::Bytes, _) => Box::new(ByteArrayConverter),
+            (Self::Simple, _) => Box::new(SimpleHeaderConverter),
         })
     }
 }
@@ -126,24 +151,13 @@ pub(super) fn reshape(
     let chain = chain
         .build()
         .map_err(|fault| Problem::new(fault.path, fault.reason))?;
-    for (side, converter) in [("key", &converters.key), ("value", &converters.value)] {
-        if matches!(converter, Some(ConverterConfig::Simple)) {
-            let path = format!("converters.{side}.type");
-            return Err(Problem::new(path, "`simple` is for headers: use `string`"));
-        }
-    }
     let headers = format.header_schemas.unwrap_or(format.value_schemas);
-    let build = |name: &str, config: &Option<ConverterConfig>, schemas| {
-        let built = config
+    let build = |side: &str, config: &Option<ConverterConfig>, schemas| {
+        config
             .as_ref()
-            .map(|c| c.build(name == "key", schemas, format))
-            .transpose();
-        built.map_err(|e| Problem::new(format!("converters.{name}"), e.chain()))
+            .map(|c| c.build(side, schemas, format))
+            .transpose()
     };
-    if matches!(converters.header, Some(ConverterConfig::Avro(_))) {
-        let text = "headers have no subject in a registry: use `json` or `simple`";
-        return Err(Problem::new("converters.header.type", text));
-    }
     Ok(Reshape {
         chain,
         key: build("key", &converters.key, format.key_schemas)?,

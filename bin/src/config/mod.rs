@@ -5,6 +5,7 @@
 //! Debezium's properties come in through [`crate::import`] and end in the same model.
 
 mod check;
+mod cloud_events;
 mod connect;
 mod converters;
 pub mod load;
@@ -24,6 +25,7 @@ use cdc_core::transform::{PredicateConfig, StepConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::cloud_events::CloudEventsConfig;
 pub use self::converters::{AvroConfig, ConverterConfig, ConvertersConfig, JsonConfig};
 pub use self::load::LoadError;
 pub use self::output::{

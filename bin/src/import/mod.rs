@@ -256,24 +256,13 @@ fn apply(kind: Kind, draft: &mut Draft, all: &Properties, name: &str, value: &st
         let hint = nearest(name, known).map_or_else(String::new, |n| format!("; did you mean {n}?"));
         return Err(format!("unknown property: remove it{hint}"));
     };
-    match &row.outcome {
-        Outcome::Honoured(take) => take.apply(
-            draft,
-            &Given {
-                name,
-                value,
-                captures,
-                all,
-            },
-        ),
-        Outcome::NoMeaning(_) if !row.joined.is_empty() => Ok(()),
-        Outcome::NoMeaning(reason) => {
-            draft.note(name, format!("has no effect: {reason}"));
-            Ok(())
-        }
-        Outcome::Refused(_, unless) if unless.iter().any(|u| u.eq_ignore_ascii_case(value.trim())) => Ok(()),
-        Outcome::Refused(reason, _) => Err((*reason).to_owned()),
-    }
+    let given = Given {
+        name,
+        value,
+        captures,
+        all,
+    };
+    row.apply(draft, &given)
 }
 
 /// Adds what Debezium and Connect take for granted and we do not.

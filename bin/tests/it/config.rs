@@ -172,3 +172,42 @@ fn a_topic_prefix_is_required() {
         "pgcdc.yaml: format.topic_prefix: is missing: name the server, such as `shop`"
     );
 }
+
+#[test]
+fn cloud_events_that_cannot_be_are_refused() {
+    let registry = "registry: {urls: ['http://r']}";
+    for (converters, want) in [
+        (
+            "key: {type: cloud_events}",
+            "converters.key.type: only a value is a change event",
+        ),
+        (
+            "value: {type: cloud_events, data: avro}",
+            "converters.value.avro: is missing",
+        ),
+        (
+            &format!("value: {{type: cloud_events, avro: {{{registry}}}}}"),
+            "converters.value.avro: neither events nor data are Avro",
+        ),
+        (
+            &format!("value: {{type: cloud_events, event: avro, data: json, avro: {{{registry}}}}}"),
+            "converters.value.data: Avro events have no JSON data",
+        ),
+        (
+            &format!(
+                "value: {{type: cloud_events, event: avro, json: {{schemas: true}}, avro: {{{registry}}}}}"
+            ),
+            "converters.value.json: events and data are Avro",
+        ),
+        (
+            "value: {type: cloud_events, data: avro, avro: {registry: {urls: ['ftp://r']}}}",
+            "converters.value.avro: registry.urls",
+        ),
+    ] {
+        let got = refused(&format!("{GOOD}converters:\n  {converters}\n"));
+        assert!(got.contains(want), "{converters}\n{got}");
+    }
+    let good =
+        format!("{GOOD}converters:\n  value: {{type: cloud_events, event: avro, avro: {{{registry}}}}}\n");
+    from_text("pgcdc.yaml", &good, &env()).unwrap_or_else(|e| panic!("{e}"));
+}

@@ -11,5 +11,6 @@ mod connector;
 mod docs;
 mod errors;
 mod import;
+mod import_converters;
 mod import_sink;
 mod runs;

@@ -1,6 +1,7 @@
 //! Converters: values of the record model to and from the bytes of keys, values and headers.
 
 mod avro;
+mod cloud_events;
 mod json;
 mod simple;
 mod text;
@@ -9,6 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::avro::{AvroConverter, AvroOptions, SchemaRegistry, SubjectNaming};
+pub use self::cloud_events::{
+    AvroData, CloudEventsConverter, CloudEventsForm, CloudEventsFormat, CloudEventsOptions, HeaderOr,
+    MetadataOptions, MetadataSource,
+};
 pub(crate) use self::json::{DECIMAL, is_decimal, scale};
 pub use self::json::{
     JsonConverter, JsonOptions, JsonReader, JsonWriter, Nulls, default_text, default_value, read_schemaless,

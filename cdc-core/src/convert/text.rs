@@ -45,24 +45,26 @@ impl Logical {
 
 /// The text of an instant as Connect prints it: a time on the first day, a date at midnight, else both.
 pub(crate) fn instant_text(millis: i64) -> String {
+    let text = timestamp_text(millis);
+    match text.split_once('T') {
+        Some((_, clock)) if millis < DAY_MS => clock.to_owned(),
+        Some((date, _)) if millis.rem_euclid(DAY_MS) == 0 => date.to_owned(),
+        _ => text,
+    }
+}
+
+/// The text of an instant as RFC 3339 has it, in UTC with milliseconds.
+pub(crate) fn timestamp_text(millis: i64) -> String {
     let (days, time) = (millis.div_euclid(DAY_MS), millis.rem_euclid(DAY_MS));
     let (year, month, day) = civil::date_of_days(days);
-    let date = format!("{year:04}-{month:02}-{day:02}");
     let seconds = time / 1000;
-    let clock = format!(
-        "{:02}:{:02}:{:02}.{:03}Z",
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
         seconds / 3600,
         seconds / 60 % 60,
         seconds % 60,
         time % 1000
-    );
-    if millis < DAY_MS {
-        clock
-    } else if time == 0 {
-        date
-    } else {
-        format!("{date}T{clock}")
-    }
+    )
 }
 
 /// A value's text by `Values.convertToString`: what a header converter writes and a cast to a string gives. None for null.

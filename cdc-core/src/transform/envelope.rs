@@ -9,7 +9,7 @@ use crate::record::{Record, SchemaAndValue, Value};
 const SUFFIX: &str = ".Envelope";
 
 /// Whether a schema is an envelope's.
-pub(super) fn is_envelope_schema(schema: &Schema) -> bool {
+pub(crate) fn is_envelope_schema(schema: &Schema) -> bool {
     schema.name.as_deref().is_some_and(|name| name.ends_with(SUFFIX))
 }
 

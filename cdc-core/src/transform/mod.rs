@@ -57,6 +57,7 @@ pub use self::date_format::DateFormat;
 pub use self::decode_message_content::DecodeMessageContent;
 pub use self::drop_headers::DropHeaders;
 pub use self::drop_record::DropRecord;
+pub(crate) use self::envelope::is_envelope_schema;
 pub use self::event_router::{EventRouter, InvalidOperation, MissingField};
 pub use self::extract_changed_record_state::ExtractChangedRecordState;
 pub use self::extract_field::ExtractField;

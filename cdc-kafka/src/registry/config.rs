@@ -1,6 +1,6 @@
 //! Where the registry is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cdc_core::{Error, ErrorKind};
 use reqwest::Url;
@@ -22,10 +22,16 @@ pub struct RegistryConfig {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub password: Option<SecretString>,
+    /// File that holds the password; a line break at its end is dropped.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
     /// Token, instead of user and password.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub bearer_token: Option<SecretString>,
+    /// File that holds the token; a line break at its end is dropped.
+    #[serde(default)]
+    pub bearer_token_file: Option<PathBuf>,
     /// PEM file with the certificate authorities to trust, instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -46,7 +52,9 @@ impl RegistryConfig {
             urls,
             username: None,
             password: None,
+            password_file: None,
             bearer_token: None,
+            bearer_token_file: None,
             ca_file: None,
             timeout_ms: default_timeout_ms(),
         }
@@ -75,7 +83,13 @@ impl RegistryConfig {
 
     pub(super) fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
         let wrong = |text: &str| Error::new(ErrorKind::Config, text);
-        let text = match (&self.username, &self.password, &self.bearer_token) {
+        let password = secret("password", self.password.as_ref(), self.password_file.as_deref())?;
+        let token = secret(
+            "bearer_token",
+            self.bearer_token.as_ref(),
+            self.bearer_token_file.as_deref(),
+        )?;
+        let text = match (&self.username, password, token) {
             (None, None, None) => return Ok(None),
             (Some(user), Some(password), None) => {
                 let pair = format!("{user}:{}", password.expose_secret());
@@ -86,7 +100,7 @@ impl RegistryConfig {
             (None, None, Some(token)) => format!("Bearer {}", token.expose_secret()),
             _ => {
                 return Err(wrong(
-                    "registry: give username and password, or bearer_token alone",
+                    "registry: give username and password (or password_file), or bearer_token (or bearer_token_file) alone",
                 ));
             }
         };
@@ -98,9 +112,87 @@ impl RegistryConfig {
     }
 }
 
+/// The secret given inline or by file, or none if neither is given.
+fn secret(
+    name: &str,
+    inline: Option<&SecretString>,
+    file: Option<&Path>,
+) -> Result<Option<SecretString>, Error> {
+    let wrong = |text: String| Error::new(ErrorKind::Config, text);
+    match (inline, file) {
+        (Some(_), Some(_)) => Err(wrong(format!(
+            "registry: both {name} and {name}_file are given: keep one"
+        ))),
+        (Some(secret), None) => Ok(Some(secret.clone())),
+        (None, None) => Ok(None),
+        (None, Some(file)) => {
+            let unreadable =
+                |e| wrong(format!("registry.{name}_file {} cannot be read", file.display())).with_source(e);
+            let text = std::fs::read_to_string(file).map_err(unreadable)?;
+            let secret = text.trim_end_matches(['\r', '\n']);
+            if secret.is_empty() {
+                return Err(wrong(format!(
+                    "registry.{name}_file {} is empty: put the secret there",
+                    file.display()
+                )));
+            }
+            Ok(Some(secret.into()))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_come_from_files() {
+        let file = std::env::temp_dir().join(format!("pgcdc-registry-{}", std::process::id()));
+        std::fs::write(&file, "p\n").unwrap();
+        let basic = RegistryConfig {
+            username: Some("u".into()),
+            password_file: Some(file.clone()),
+            ..RegistryConfig::new(vec!["http://x".into()])
+        };
+        assert_eq!(
+            basic.authorization().unwrap().unwrap().to_str().unwrap(),
+            "Basic dTpw"
+        );
+        let token = RegistryConfig {
+            bearer_token_file: Some(file.clone()),
+            ..RegistryConfig::new(vec!["http://x".into()])
+        };
+        assert_eq!(
+            token.authorization().unwrap().unwrap().to_str().unwrap(),
+            "Bearer p"
+        );
+        let both = RegistryConfig {
+            password: Some("x".into()),
+            ..basic.clone()
+        };
+        assert!(
+            both.authorization()
+                .unwrap_err()
+                .to_string()
+                .contains("password_file")
+        );
+        std::fs::write(&file, "\n").unwrap();
+        assert!(
+            basic
+                .authorization()
+                .unwrap_err()
+                .to_string()
+                .contains("is empty")
+        );
+        std::fs::remove_file(&file).unwrap();
+        assert!(
+            token
+                .authorization()
+                .unwrap_err()
+                .to_string()
+                .contains("bearer_token_file")
+        );
+    }
 
     #[test]
     fn faults_name_the_option() {

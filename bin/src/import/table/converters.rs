@@ -2,6 +2,7 @@
 
 use super::super::draft::Draft;
 use super::super::parse;
+use super::cloud_events::{self, CLOUD_EVENTS};
 use super::row::{Given, Row, no_meaning, refused_unless, with};
 
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
@@ -14,6 +15,10 @@ pub(super) const ROWS: &[Row] = &[
     with("key.converter", "", "converters.key.type", converter),
     with("value.converter", "", "converters.value.type", converter),
     with("header.converter", "", "format.header_format", header_converter),
+];
+
+/// Settings of Avro's converter; those of CloudEvents have them too, behind `avro.`.
+pub(super) const AVRO_ROWS: &[Row] = &[
     with(
         "<side>.converter.schema.registry.url",
         "",
@@ -120,11 +125,15 @@ fn converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
             }
             "avro"
         }
+        CLOUD_EVENTS => {
+            cloud_events::check(draft, given, side)?;
+            "cloud_events"
+        }
         STRING => "string",
         BYTES => "bytes",
         other => {
             return Err(format!(
-                "there is no Java class to load, and {other} has no counterpart here: name one of {JSON}, {AVRO}, {STRING}, {BYTES}"
+                "there is no Java class to load, and {other} has no counterpart here: name one of {JSON}, {AVRO}, {CLOUD_EVENTS}, {STRING}, {BYTES}"
             ));
         }
     };
@@ -152,12 +161,17 @@ fn header_converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> 
     Ok(())
 }
 
-/// The side of a setting of Avro's converter; none, with a note, if that side has another converter.
-fn avro_side<'g>(draft: &mut Draft, given: &'g Given<'_>) -> Option<&'g str> {
+/// A setting of Avro's converter: its side, and where the converter's section is. None, with a note, if that side has
+/// no Avro.
+fn avro_section<'g>(draft: &mut Draft, given: &'g Given<'_>) -> Option<(&'g str, String)> {
     let side = given.captures.first().copied().unwrap_or_default();
     let class = given.all.get(&format!("{side}.converter")).unwrap_or_default();
+    // Settings of CloudEvents come here only where that converter writes Avro.
+    if given.name.starts_with(&format!("{side}.converter.avro.")) {
+        return Some((side, format!("converters.{side}.avro")));
+    }
     if class.trim() == AVRO {
-        return Some(side);
+        return Some((side, format!("converters.{side}")));
     }
     draft.note(
         given.name,
@@ -167,30 +181,27 @@ fn avro_side<'g>(draft: &mut Draft, given: &'g Given<'_>) -> Option<&'g str> {
 }
 
 fn registry_urls(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    if let Some(side) = avro_side(draft, given) {
-        draft.set(
-            &format!("converters.{side}.registry.urls"),
-            parse::list(given.value),
-        );
+    if let Some((_, section)) = avro_section(draft, given) {
+        draft.set(&format!("{section}.registry.urls"), parse::list(given.value));
     }
     Ok(())
 }
 
 fn credentials_source(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    if avro_side(draft, given).is_none() || given.value.trim().eq_ignore_ascii_case("USER_INFO") {
+    if avro_section(draft, given).is_none() || given.value.trim().eq_ignore_ascii_case("USER_INFO") {
         return Ok(());
     }
     Err("credentials are taken from basic.auth.user.info: set it to USER_INFO".into())
 }
 
 fn user_info(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    let Some(side) = avro_side(draft, given) else {
+    let Some((side, section)) = avro_section(draft, given) else {
         return Ok(());
     };
     let Some((user, password)) = given.value.trim().split_once(':') else {
         return Err("is not of the form user:password".into());
     };
-    let path = format!("converters.{side}.registry");
+    let path = format!("{section}.registry");
     draft.set_under(&path, "username", user);
     let variable = format!("PGCDC_{}_REGISTRY_PASSWORD", side.to_ascii_uppercase());
     draft.set_secret(&path, "password", password, variable);
@@ -199,8 +210,8 @@ fn user_info(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 
 fn avro_flag(draft: &mut Draft, given: &Given<'_>, key: &str) -> Result<(), String> {
     let on = parse::flag(given.value)?;
-    if let Some(side) = avro_side(draft, given) {
-        draft.set(&format!("converters.{side}.{key}"), on);
+    if let Some((_, section)) = avro_section(draft, given) {
+        draft.set(&format!("{section}.{key}"), on);
     }
     Ok(())
 }
@@ -223,7 +234,7 @@ fn value_strategy(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
 
 /// A naming of subjects; it counts for its own side.
 fn strategy(draft: &mut Draft, given: &Given<'_>, of: &str) -> Result<(), String> {
-    let Some(side) = avro_side(draft, given) else {
+    let Some((side, section)) = avro_section(draft, given) else {
         return Ok(());
     };
     let subjects = match given.value.trim().rsplit('.').next().unwrap_or_default() {
@@ -237,7 +248,7 @@ fn strategy(draft: &mut Draft, given: &Given<'_>, of: &str) -> Result<(), String
         }
     };
     if side == of {
-        draft.set(&format!("converters.{side}.subjects"), subjects);
+        draft.set(&format!("{section}.subjects"), subjects);
     } else {
         draft.note(
             given.name,

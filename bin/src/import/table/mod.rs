@@ -4,6 +4,7 @@
 //! documentation (`docs/debezium-properties.md`) is made from these rows.
 
 mod capture;
+mod cloud_events;
 mod connect;
 mod connection;
 mod converters;
@@ -63,6 +64,14 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         title: "Converters",
         rows: converters::ROWS,
+    },
+    Section {
+        title: "Avro's converter",
+        rows: converters::AVRO_ROWS,
+    },
+    Section {
+        title: "Debezium's CloudEvents converter",
+        rows: cloud_events::ROWS,
     },
     Section {
         title: "Debezium Server",

@@ -88,6 +88,24 @@ impl Row {
         }
     }
 
+    /// Sets the model, or says why not.
+    pub(crate) fn apply(&self, draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+        match &self.outcome {
+            Outcome::Honoured(take) => take.apply(draft, given),
+            Outcome::NoMeaning(_) if !self.joined.is_empty() => Ok(()),
+            Outcome::NoMeaning(reason) => {
+                draft.note(given.name, format!("has no effect: {reason}"));
+                Ok(())
+            }
+            Outcome::Refused(_, unless)
+                if unless.iter().any(|u| u.eq_ignore_ascii_case(given.value.trim())) =>
+            {
+                Ok(())
+            }
+            Outcome::Refused(reason, _) => Err((*reason).to_owned()),
+        }
+    }
+
     /// What the placeholders stand for if `name` is this row's.
     pub(crate) fn captures<'n>(&self, name: &'n str) -> Option<Vec<&'n str>> {
         let mut captures = Vec::new();
