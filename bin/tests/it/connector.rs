@@ -101,10 +101,6 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
         ),
         ("custom.metric.tags=a=b", "custom.metric.tags: "),
         (
-            "event.processing.failure.handling.mode=skip",
-            "stops the pipeline",
-        ),
-        (
             "snapshot.isolation.mode=read_uncommitted",
             "a snapshot reads the state of the slot's starting point",
         ),
@@ -127,6 +123,7 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
         "offset.mismatch.strategy=trust_greater_lsn",
         "snapshot.isolation.mode=repeatable_read",
         "snapshot.isolation.mode=serializable",
+        "event.processing.failure.handling.mode=ignore",
     ] {
         yaml(line).unwrap();
     }
