@@ -300,8 +300,9 @@ DECODER = json.JSONDecoder()
 
 
 def failures(path):
-    """Why Debezium's transforms refused records of a file."""
-    return [json.loads(line)["failed"] for line in path.read_text(encoding="utf8").split("\n") if '"failed":' in line[:400] and "failed" in json.loads(line)]
+    """Which records of a file Debezium's transforms refused: topic and reason."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf8").split("\n") if '"failed":' in line[:400]]
+    return [(r["topic"], r["failed"]) for r in lines if "failed" in r]
 
 
 def records(path):

@@ -112,7 +112,7 @@ def timezone_converter(c):
     if c.table and r.random() < 0.5:
         name = r.choice(list(c.columns) or ["id"])
         table = c.table.suffix
-        rule = r.choice([f"source:«t»{table}:{name}", f"source:«t»{table}", f"«t»{table}:{name}", "source:other:x"]) if plain(table) else f"other:{name}"
+        rule = r.choice([f"source:«t»{table}:{name}", f"source:«t»{table}", f"«t»{table}:{name}", "source:other:x"]) if re.fullmatch(r"\w+", table) and re.fullmatch(r"\w+", name) else "other:x"
         options[r.choice(["include.list", "exclude.list"])] = rule
     c.add("TimezoneConverter", options)
 

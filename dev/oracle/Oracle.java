@@ -53,7 +53,12 @@ public class Oracle {
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       String[] words = line.split(" ");
       if (words[0].equals("run")) {
-        run = new Run(Path.of(words[1]), Path.of(words[2]));
+        try {
+          run = new Run(Path.of(words[1]), Path.of(words[2]));
+        } catch (Exception e) {
+          e.printStackTrace();
+          answer("ended ok=false the configuration is wrong: " + e);
+        }
       } else if (words[0].equals("stop") && run != null) {
         run.stop();
         run = null;
