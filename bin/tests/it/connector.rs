@@ -145,3 +145,17 @@ fn initial_statements_end_at_single_semicolons() {
         "{text}"
     );
 }
+
+#[test]
+fn empty_prefixes_of_transforms_are_prefixes() {
+    let unwrap = "transforms=u\ntransforms.u.type=io.debezium.transforms.ExtractNewRecordState\ntransforms.u.add.fields=op";
+    let given = format!("{unwrap}\ntransforms.u.add.fields.prefix=");
+    assert!(yaml(&given).unwrap().contains("add_fields_prefix:"));
+    assert!(!yaml(unwrap).unwrap().contains("add_fields_prefix:"));
+}
+
+#[test]
+fn a_static_value_without_its_field_has_no_effect() {
+    let text = yaml("transforms=i\ntransforms.i.type=org.apache.kafka.connect.transforms.InsertField$Value\ntransforms.i.topic.field=t\ntransforms.i.static.value=x");
+    assert!(!text.unwrap().contains("static_value"));
+}

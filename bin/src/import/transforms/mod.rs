@@ -151,6 +151,10 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
         }
     }
     old_delete_handling(draft, given, &prefix, &mut options)?;
+    if !options.contains_key("static_field") && options.remove("static_value").is_some() {
+        let text = "has no effect: `static.field` is not given";
+        draft.note(&format!("{prefix}static.value"), text.to_owned());
+    }
     // The two classes of this router differ in one default.
     if class
         .names
