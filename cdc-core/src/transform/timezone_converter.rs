@@ -322,7 +322,7 @@ const FAR: i64 = 9000;
 
 /// The instant so many seconds after 1970, moved by cycles into the calendar.
 fn within_calendar(seconds: i64) -> Option<Timestamp> {
-    let far = FAR / CYCLE * CYCLE_SECONDS;
+    let far = (FAR - 1970) / CYCLE * CYCLE_SECONDS;
     let cycles = match seconds {
         s if s > far => (s - far) / CYCLE_SECONDS + 1,
         s if s < -far => (s + far) / CYCLE_SECONDS - 1,
