@@ -11,7 +11,7 @@ import time
 
 DEV = pathlib.Path(__file__).resolve().parent.parent
 FENCE = "zzfence"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class Died(Exception):
@@ -109,7 +109,7 @@ class Debezium:
 
     def __init__(self, log):
         cmd = subprocess.run([DEV / "oracle" / "fetch"], check=True, capture_output=True, text=True).stdout.split()
-        self.process = subprocess.Popen(["nice", "-n", "10", *cmd], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "ab"), text=True)
+        self.process = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "ab"), text=True)
         self.answers = queue.Queue()
         threading.Thread(target=self.listen, daemon=True).start()
         self.runs = False
