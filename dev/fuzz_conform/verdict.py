@@ -89,8 +89,8 @@ def without_types(records):
     return [(t, h, k and PROPAGATED.sub("", k), cut(v), p) for t, h, k, v, p in records]
 
 
-MOVED = re.compile(r'("(?:[^"\\]|\\.)*(?:ts_ms|ts_us|ts_ns|lsn|txId|xmin|sequence)": ?)("(?:[^"\\]|\\.)*"|-?\d+)')
-CLOCKED = re.compile(r"(ts_[mun]s|lsn|txId|xmin|sequence)$")
+MOVED = re.compile(r'("(?:[^"\\]|\\.)*(?:ts_ms|ts_us|ts_ns|lsn|txId|xmin|sequence)(?:_2)?": ?)("(?:[^"\\]|\\.)*"|-?\d+)')
+CLOCKED = re.compile(r"(ts_[mun]s|lsn|txId|xmin|sequence)(_2)?$")
 
 
 def without_clocks(records):

@@ -395,6 +395,7 @@ impl Router {
             None => None,
             Some(column) => match row.get(column)?.1 {
                 Value::Int32(version) => Some(version),
+                Value::Null => None,
                 other => {
                     let text = format!(
                         "table_field_event_schema_version: {column} is {}, not an int32",
