@@ -11,7 +11,7 @@ import time
 
 DEV = pathlib.Path(__file__).resolve().parent.parent
 FENCE = "zzfence"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 class Died(Exception):
@@ -109,10 +109,13 @@ class Debezium:
 
     def __init__(self, log):
         cmd = subprocess.run([DEV / "oracle" / "fetch"], check=True, capture_output=True, text=True).stdout.split()
-        self.process = subprocess.Popen(["nice", "-n", "10", *cmd], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "ab"), text=True)
+        self.process = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(log, "ab"), text=True)
         self.answers = queue.Queue()
         threading.Thread(target=self.listen, daemon=True).start()
-        self.running = False
+        self.runs = False
+
+    def running(self):
+        return self.runs
 
     def listen(self):
         for line in self.process.stdout:
@@ -124,7 +127,7 @@ class Debezium:
         path = work / "debezium.properties"
         write_properties(path, props)
         self.tell(f"run {path} {out}")
-        self.running = True
+        self.runs = True
 
     def tell(self, line):
         self.process.stdin.write(line + "\n")
@@ -134,16 +137,16 @@ class Debezium:
         while not self.answers.empty():
             answer = self.answers.get()
             if answer.startswith("ended"):
-                self.running = False
+                self.runs = False
                 self.tell("stop")
                 raise Died(f"Debezium {answer}")
 
     def stop(self):
-        if self.running:
+        if self.runs:
             self.tell("stop")
             while not (answer := self.answers.get(timeout=60)).startswith("ended"):
                 pass
-            self.running = False
+            self.runs = False
             if "ok=true" not in answer:
                 raise Died(f"Debezium {answer}")
 
@@ -177,6 +180,9 @@ class Pgcdc:
         path, self.log = work / "pgcdc.properties", work / "pgcdc.log"
         write_properties(path, props)
         self.process = subprocess.Popen([self.binary, "run", str(path)], stdin=subprocess.DEVNULL, stdout=open(self.log, "ab"), stderr=subprocess.STDOUT)
+
+    def running(self):
+        return self.process is not None
 
     def tail(self):
         lines = self.log.read_text(errors="replace").splitlines()
@@ -221,21 +227,12 @@ class Pair:
             old.unlink()
         self.followers = [Follower(o) for o in outs]
         try:
-            self.start(database, settings, work, outs)
-            for n, scripts in enumerate(phases):
-                if restart and n == len(phases) - 1:
-                    for e in self.engines:
-                        e.stop()
-                    errors += self.server.run(database, scripts[-1], strict=False)[1]
-                    self.start(database, settings, work, outs)
-                    self.fence(database)
-                    continue
-                for script in scripts:
-                    if script:
-                        errors += self.server.run(database, script, strict=False)[1]
-                        self.fence(database)
-            for e in self.engines:
-                e.stop()
+            self.follow(database, phases, settings, work, outs, restart, errors)
+        except Died as e:
+            # a chain that fails ends both at the same record, unless it may leave records out
+            if "transforms" not in settings or settings.get("errors.tolerance") == "all":
+                raise
+            self.both_end(e)
         finally:
             for e in self.engines:
                 try:
@@ -244,6 +241,38 @@ class Pair:
                     pass
             self.server.drop(database)
         return [records(o) for o in outs], errors
+
+    def both_end(self, first):
+        """Waits until no engine runs; raises what ended the first if another goes on."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for e in self.engines:
+            try:
+                while e.running():
+                    e.check()
+                    if time.monotonic() > deadline:
+                        raise first
+                    time.sleep(0.03)
+            except Died as other:
+                if other is first:
+                    raise
+
+    def follow(self, database, phases, settings, work, outs, restart, errors):
+        """Starts both and runs each phase's scripts, with a fence behind each."""
+        self.start(database, settings, work, outs)
+        for n, scripts in enumerate(phases):
+            if restart and n == len(phases) - 1:
+                for e in self.engines:
+                    e.stop()
+                errors += self.server.run(database, scripts[-1], strict=False)[1]
+                self.start(database, settings, work, outs)
+                self.fence(database)
+                continue
+            for script in scripts:
+                if script:
+                    errors += self.server.run(database, script, strict=False)[1]
+                    self.fence(database)
+        for e in self.engines:
+            e.stop()
 
     def start(self, database, settings, work, outs):
         for e, o in zip(self.engines, outs):
@@ -270,15 +299,22 @@ class Pair:
 DECODER = json.JSONDecoder()
 
 
+def failures(path):
+    """Which records of a file Debezium's transforms refused: topic and reason."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf8").split("\n") if '"failed":' in line[:400]]
+    return [(r["topic"], r["failed"]) for r in lines if "failed" in r]
+
+
 def records(path):
-    """The records of a file: topic, headers, key, value, the last two as text on the wire."""
+    """The records of a file: topic, headers, key and value, both as text on the wire, and partition."""
     out = []
     for line in path.read_text(encoding="utf8", errors="surrogateescape").split("\n"):
         if not line:
             continue
         if '"source_offset"' in line:
             r = json.loads(line)
-            out.append((r["topic"], [(h["key"], h["value"]) for h in r["headers"]], r["key"], r["value"]))
+            if "failed" not in r:
+                out.append((r["topic"], [(h["key"], h["value"]) for h in r["headers"]], r["key"], r["value"], r.get("partition")))
             continue
         # pgcdc puts keys and values in as they are: cut them out, for parsing would lose how they were written
         at = line.index('],"key":') + len('],"key":')
@@ -286,5 +322,5 @@ def records(path):
         end = DECODER.raw_decode(line, at)[1]
         key, value = line[at:end], line[end + len(',"value":'):-1]
         headers = [(h["key"], h["value"]) for h in head["headers"]]
-        out.append((head["topic"], headers, None if key == "null" else key, None if value == "null" else value))
+        out.append((head["topic"], headers, None if key == "null" else key, None if value == "null" else value, head.get("partition")))
     return out

@@ -1,6 +1,8 @@
 """Makes a failing table as small as it can be while it still fails, many candidates in one run."""
 import copy
 
+from . import transforms
+
 
 def candidates(table):
     """Smaller versions of a table, the boldest first."""
@@ -17,6 +19,10 @@ def candidates(table):
             if len(phase["txs"][i]) > 1:
                 out += [cut(table, p, "txs", i, j) for j in range(len(phase["txs"][i]))]
         out += [cut(table, p, "ddl", i) for i in range(len(phase["ddl"]))]
+    for steps in transforms.shorter(table.chain):
+        c = copy.deepcopy(table)
+        c.chain = steps
+        out.append(c)
     for field, plain in (("identity", "default"), ("schema", "public"), ("suffix", "_t")):
         if getattr(table, field) != plain and not (field == "identity" and table.identity == "index"):
             c = copy.deepcopy(table)
@@ -50,7 +56,7 @@ def cut(table, phase, what, i, j=None):
 def size(table):
     return (len(table.columns) + sum(len(p["ddl"]) for p in table.phases) + sum(len(tx) for p in table.phases for tx in p["txs"]),
             sum(1 for c in table.columns for f in ("comment", "default", "external", "not_null") if getattr(c, f)),
-            (table.identity != "default") + (table.schema != "public") + (table.suffix != "_t"))
+            len(table.chain) * 10 + sum(len(s[1]) for s in table.chain), (table.identity != "default") + (table.schema != "public") + (table.suffix != "_t"))
 
 
 def shrink(table, failing, rounds=12):

@@ -3,7 +3,8 @@ import copy
 import dataclasses
 import re
 
-from .catalogue import Expr, Ill, Type, array_of, builtin, ident, pick, quote, sql_value
+from .catalogue import Expr, Ill, Type, array_of, builtin, ident, json_text, pick, quote, sql_value, timestamp_of, uuid
+from .transforms import payload
 
 SCHEMAS = ["public", "public", "public", "inv", "Mixed Case", "s.dot", "schéma", 'q"uote']
 ODD_NAMES = ["Mixed", "with space", "dot.ted", "ünïcödé", "漢字", 'quo"te', "dash-ed", "select", "user", "1digit", "dollar$", "a" * 40, "back\\slash", "semi;colon",
@@ -86,6 +87,7 @@ class Table:
     born: int
     phases: list
     rules: dict = dataclasses.field(default_factory=dict)  # column -> row of docs/differences.md
+    chain: list = dataclasses.field(default_factory=list)  # transforms of its own
 
     def name(self):
         return f"t{self.number}{self.suffix}"
@@ -197,6 +199,8 @@ def statement_sql(t, statement):
         return f"truncate {t}"
     if kind == "savepoint":
         return a[0]
+    if kind == "message":
+        return f"select from pg_logical_emit_message(true, {quote(a[0])}, {quote(a[1])})"
     raise ValueError(kind)
 
 
@@ -215,8 +219,8 @@ BEYOND_NANOSECONDS = re.compile(r"BC|inf|\d{5,}-|(?<!\d)(?!1[7-9]|20|21)\d{4}-")
 class Maker:
     """Makes the tables of one batch."""
 
-    def __init__(self, r, version, extensions, settings, ill=0.015):
-        self.r, self.ill = r, ill
+    def __init__(self, r, version, extensions, settings, ill=0.015, messages=False):
+        self.r, self.ill, self.messages = r, ill, messages
         self.nanoseconds = settings.get("time.precision.mode") == "nanoseconds"
         # Debezium makes up the values of key columns that a filter leaves out
         self.filtered = any(k.startswith(("column.include", "column.exclude")) for k in settings)
@@ -227,6 +231,12 @@ class Maker:
         return self.r.choice(self.arrays) if self.r.random() < 0.2 else self.r.choice(self.base)
 
     def column(self, name):
+        """A column; without known differences where no ill values are asked for."""
+        while (c := self.any_column(name)).rule and not self.ill:
+            pass
+        return c
+
+    def any_column(self, name):
         r, t = self.r, self.type()
         c = Column(name, t, rule=t.rule)
         if r.random() < 0.03:
@@ -308,6 +318,21 @@ class Maker:
         self.fill(t)
         return t
 
+    def outbox(self, number):
+        """A table as EventRouter wants it."""
+        r = self.r
+        names = pick("order", "customer", "a-b_c", "1")
+        data = r.choice([Type("jsonb", payload), Type("json", payload), Type("text", payload), Type("bytea", pick("\\x7b7d", "\\x00ff")), Type("jsonb", json_text), Type("text", pick("", "plain", "[1]"))])
+        columns = [Column("id", Type("integer", lambda _: "0"), not_null=True), Column("aggregatetype", Type("varchar(255)", names), not_null=True),
+                   Column("aggregateid", r.choice([Type("varchar(255)", names), Type("bigint", pick("1", "2")), Type("uuid", uuid)]), not_null=r.random() < 0.8),
+                   Column("type", Type("varchar(255)", pick("Created", "Gone")), not_null=r.random() < 0.8), Column("payload", data)]
+        extra = [Column("at", r.choice([Type("timestamp", pick("2024-01-02 03:04:05.678901")), Type("bigint", pick("1700000000000", "0")), Type("timestamptz", timestamp_of(3, True))]), not_null=True),
+                 Column("version", Type("integer", pick("1", "2", "3"))), Column("note", Type("text", pick("n", "é", ""))), Column("amount", Type("numeric(10,2)", pick("1.50", "0"))), Column("flag", Type("boolean", pick("t", "f")))]
+        columns += r.sample(extra, r.choice([0, 1, 2, 3]))
+        t = Table(number, "public", "_outbox", columns, ("primary", ["id"]), r.choice(["default", "full"]), 0, [])
+        self.fill(t)
+        return t
+
     def fresh(self, names, odd):
         r = self.r
         while True:
@@ -345,6 +370,8 @@ class Maker:
             if n >= t.born:
                 for _ in range(r.choice([1, 2, 3])):
                     tx = [s for _ in range(r.choice([1, 1, 2, 4])) if (s := self.statement(t, live, ids, n, key))]
+                    if self.messages and r.random() < 0.3:
+                        tx.append(("message", r.choice(["p", "q.é"]), json_text(r).replace("\\u0000", "")))
                     if len(tx) > 2 and r.random() < 0.15:
                         tx[1:2] = [("savepoint", "savepoint s"), tx[1], ("savepoint", "rollback to savepoint s")]
                     phase["txs"].append(tx)

@@ -1,7 +1,9 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.debezium.config.Configuration;
 import io.debezium.embedded.Connect;
+import io.debezium.embedded.Transformations;
 import io.debezium.engine.DebeziumEngine;
 import io.debezium.engine.RecordChangeEvent;
 import io.debezium.engine.format.ChangeEventFormat;
@@ -22,12 +24,17 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.common.header.internals.RecordHeaders;
+import java.util.function.Predicate;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
  * Runs the real Debezium engine, as often as it is told to, in one JVM.
+ *
+ * <p>The transforms are Debezium's and Kafka's too, but are called from here, one record after the other, as a Connect
+ * worker does; the engine would call them for whole batches at once. A record that they or the converter refuse has a line
+ * with topic and failure under {@code errors.tolerance=all}, and ends the engine otherwise.
  *
  * <p>Standard input takes one command a line: {@code run PROPERTIES OUT} starts an engine that appends each record to OUT
  * as a line of JSON, {@code stop} ends it, the end of the input ends the program. Standard output answers {@code running},
@@ -49,7 +56,12 @@ public class Oracle {
     for (String line = in.readLine(); line != null; line = in.readLine()) {
       String[] words = line.split(" ");
       if (words[0].equals("run")) {
-        run = new Run(Path.of(words[1]), Path.of(words[2]));
+        try {
+          run = new Run(Path.of(words[1]), Path.of(words[2]));
+        } catch (Exception e) {
+          e.printStackTrace();
+          answer("ended ok=false the configuration is wrong: " + e);
+        }
       } else if (words[0].equals("stop") && run != null) {
         run.stop();
         run = null;
@@ -73,12 +85,20 @@ public class Oracle {
     private final Converter keys;
     private final Converter values;
     private final WireText wire;
+    private final Transformations transforms;
+    private final boolean tolerant;
 
     Run(Path properties, Path file) throws Exception {
       Properties props = new Properties();
       try (Reader r = Files.newBufferedReader(properties)) {
         props.load(r);
       }
+      Predicate<String> ofTransforms = n -> n.matches("(transforms|predicates)(\\..*)?");
+      Properties apart = new Properties();
+      props.stringPropertyNames().stream().filter(ofTransforms).forEach(n -> apart.setProperty(n, props.getProperty(n)));
+      props.stringPropertyNames().stream().filter(ofTransforms).forEach(props::remove);
+      transforms = new Transformations(Configuration.from(apart));
+      tolerant = "all".equals(props.getProperty("errors.tolerance"));
       Map<String, Object> converter = new HashMap<>();
       for (String name : props.stringPropertyNames()) {
         if (name.startsWith("converter.")) converter.put(name.substring("converter.".length()), props.getProperty(name));
@@ -97,11 +117,14 @@ public class Oracle {
             answer("ended ok=" + ok + " " + message + (root == null ? "" : ": " + root));
           })
           .notifying((batch, committer) -> {
-            for (RecordChangeEvent<SourceRecord> event : batch) {
-              out.println(line(event.record()));
-              committer.markProcessed(event);
+            try {
+              for (RecordChangeEvent<SourceRecord> event : batch) {
+                write(event.record());
+                committer.markProcessed(event);
+              }
+            } finally {
+              out.flush();
             }
-            out.flush();
             committer.markBatchFinished();
           })
           .build();
@@ -120,6 +143,20 @@ public class Oracle {
       Converter converter = type == null ? new JsonConverter() : (Converter) Class.forName(type).getDeclaredConstructor().newInstance();
       converter.configure(own, side.equals("key"));
       return converter;
+    }
+
+    private void write(SourceRecord record) {
+      try {
+        SourceRecord changed = transforms.transform(record);
+        if (changed != null) out.println(line(changed));
+      } catch (RuntimeException e) {
+        if (!tolerant) throw e;
+        ObjectNode line = MAPPER.createObjectNode();
+        line.put("topic", record.topic());
+        line.put("failed", e.toString());
+        line.set("source_offset", MAPPER.valueToTree(record.sourceOffset()));
+        out.println(line);
+      }
     }
 
     private String line(SourceRecord s) {

@@ -61,7 +61,7 @@ JSON of Connect's REST API, or Debezium Server's `application.properties`, and p
 
 Each property is honoured (the column shows the key in the YAML file that it sets), has no effect (and is named on standard
 error), or is refused with the reason. A property that is not listed is refused as unknown. An empty value counts as not
-given. `<x>` stands for any text.
+given, except where an option of a transform may be empty (`add.fields.prefix`). `<x>` stands for any text.
 
 `${env:NAME}` in a value is replaced by the variable's value, as is `${NAME}` or `${NAME:default}`. A connector's file does
 not name the brokers, since Connect's worker knows them: add `bootstrap.servers`, or set `KAFKA_BOOTSTRAP_SERVERS`.

@@ -49,6 +49,11 @@ impl Properties {
         self.pairs.iter().any(|(k, v)| k == name && v.trim().is_empty())
     }
 
+    /// All properties, those with an empty value too.
+    pub(crate) fn with_empty(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+    }
+
     /// All properties that are not empty.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs

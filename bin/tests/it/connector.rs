@@ -101,10 +101,6 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
         ),
         ("custom.metric.tags=a=b", "custom.metric.tags: "),
         (
-            "event.processing.failure.handling.mode=skip",
-            "stops the pipeline",
-        ),
-        (
             "snapshot.isolation.mode=read_uncommitted",
             "a snapshot reads the state of the slot's starting point",
         ),
@@ -127,6 +123,7 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
         "offset.mismatch.strategy=trust_greater_lsn",
         "snapshot.isolation.mode=repeatable_read",
         "snapshot.isolation.mode=serializable",
+        "event.processing.failure.handling.mode=ignore",
     ] {
         yaml(line).unwrap();
     }
@@ -147,4 +144,18 @@ fn initial_statements_end_at_single_semicolons() {
         text.contains("SELECT 'a;b'") && text.contains("SET x = 1"),
         "{text}"
     );
+}
+
+#[test]
+fn empty_prefixes_of_transforms_are_prefixes() {
+    let unwrap = "transforms=u\ntransforms.u.type=io.debezium.transforms.ExtractNewRecordState\ntransforms.u.add.fields=op";
+    let given = format!("{unwrap}\ntransforms.u.add.fields.prefix=");
+    assert!(yaml(&given).unwrap().contains("add_fields_prefix:"));
+    assert!(!yaml(unwrap).unwrap().contains("add_fields_prefix:"));
+}
+
+#[test]
+fn a_static_value_without_its_field_has_no_effect() {
+    let text = yaml("transforms=i\ntransforms.i.type=org.apache.kafka.connect.transforms.InsertField$Value\ntransforms.i.topic.field=t\ntransforms.i.static.value=x");
+    assert!(!text.unwrap().contains("static_value"));
 }

@@ -55,7 +55,12 @@ impl PlanColumn {
             return Ok(());
         }
         let datum = match datum {
-            Some(_) if self.snapshot_only && !matches!(image, Image::Read(_)) => Some(Datum::Null),
+            Some(datum) if self.snapshot_only && !matches!(image, Image::Read(_)) => {
+                if !matches!(datum, Datum::Null) {
+                    self.withheld(table, failures);
+                }
+                Some(Datum::Null)
+            }
             datum => datum,
         };
         let start = out.len();
@@ -84,6 +89,16 @@ impl PlanColumn {
             mapper.finish(start, out);
         }
         Ok(())
+    }
+
+    /// Counts a value that only the snapshot has.
+    #[cold]
+    fn withheld(&self, table: &str, failures: &Failures) {
+        failures.count.fetch_add(1, Ordering::Relaxed);
+        if !self.reported.swap(true, Ordering::Relaxed) {
+            let column = &self.name;
+            tracing::warn!(table, column, "values of type name are null in the stream, as in Debezium: set format.values.null_names_in_stream to false to have them; further ones are only counted");
+        }
     }
 
     #[cold]

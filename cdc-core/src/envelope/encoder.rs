@@ -7,7 +7,7 @@ use foldhash::HashMap;
 
 use super::column::Failures;
 use super::event::{EventContext, Image, OldRow, RowOp, SnapshotMarker};
-use super::format::{Format, Operation};
+use super::format::{Format, OnEventError, Operation};
 use super::header::{Headers, NEW_KEY, OLD_KEY};
 use super::key::KeyRules;
 use super::mapper::Rules;
@@ -20,7 +20,8 @@ use super::transaction::Transaction;
 use crate::filter::Capture;
 use crate::row::RowView;
 use crate::schema::{Table, TypeCatalog};
-use crate::{Batch, Error, RecordHead, json};
+use crate::telemetry::RECORDS_SKIPPED;
+use crate::{Batch, Error, ErrorKind, RecordHead, json};
 
 /// Writes events as records into batches.
 ///
@@ -74,7 +75,7 @@ impl Encoder {
     /// An encoder for `database`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a name, an expression or a rule of the format is wrong.
+    /// [`ErrorKind::Config`] if a name, an expression or a rule of the format is wrong.
     pub fn new(format: Arc<Format>, capture: Arc<Capture>, database: &str) -> Result<Self, Error> {
         let names = TopicNames::new(
             &format.topic_naming,
@@ -151,7 +152,7 @@ impl Encoder {
     /// Compiles the plan of a table; none if the table is not captured.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if adjusted names collide, and what compiling a column reports.
+    /// [`ErrorKind::Config`] if adjusted names collide, and what compiling a column reports.
     pub fn plan(&self, table: &Table, types: &TypeCatalog) -> Result<Option<Arc<RelationPlan>>, Error> {
         if !self.shared.capture.table(&table.schema, &table.name) {
             return Ok(None);
@@ -173,8 +174,8 @@ impl Encoder {
     /// Writes the records of a row change: none if the operation is skipped, three if the key changed.
     ///
     /// # Errors
-    /// [`ErrorKind::Value`](crate::ErrorKind::Value) if a value cannot be represented and may not become null. The
-    /// batch then holds no part of the failed record.
+    /// [`ErrorKind::Value`] if a value cannot be represented, may not become null and
+    /// [`Format::on_event_error`] wants to stop there. The batch then holds no part of the failed record.
     pub fn row(
         &mut self,
         plan: &RelationPlan,
@@ -183,15 +184,32 @@ impl Encoder {
         out: &mut Batch,
     ) -> Result<(), Error> {
         if self.reshaper.is_none() {
-            return self.row_directly(plan, op, c, out);
+            let done = self.row_directly(plan, op, c, out);
+            return done.or_else(|e| self.unrepresentable(e, c));
         }
         let schemas = Schemas {
             key: plan.key_schema(),
             value: plan.value_schema(),
         };
         self.write_through(schemas, out, |encoder, out| {
-            encoder.row_directly(plan, op, c, out)
+            let done = encoder.row_directly(plan, op, c, out);
+            done.or_else(|e| encoder.unrepresentable(e, c))
         })
+    }
+
+    /// Leaves a row or message out that cannot be represented, if that is wanted.
+    #[cold]
+    pub(super) fn unrepresentable(&self, error: Error, c: &EventContext) -> Result<(), Error> {
+        let mode = self.shared.format.on_event_error;
+        if mode == OnEventError::Fail || error.kind() != ErrorKind::Value {
+            return Err(error);
+        }
+        metrics::counter!(RECORDS_SKIPPED).increment(1);
+        if mode == OnEventError::Warn {
+            let (commit_lsn, seq) = (c.position.commit_lsn, c.position.seq);
+            tracing::error!(%commit_lsn, seq, error = %error.chain(), "a row is left out");
+        }
+        Ok(())
     }
 
     fn row_directly(

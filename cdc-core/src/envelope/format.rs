@@ -61,6 +61,8 @@ pub struct Format {
     pub heartbeat_topic: Option<String>,
     /// What happens with a value that cannot be represented.
     pub on_value_error: OnValueError,
+    /// What happens with a row or message that cannot be represented, since a value may not become null.
+    pub on_event_error: OnEventError,
     /// What `source.version` says.
     pub source_version: String,
     /// How column values are represented.
@@ -92,6 +94,7 @@ impl Default for Format {
             heartbeat_topic_prefix: "__debezium-heartbeat".into(),
             heartbeat_topic: None,
             on_value_error: OnValueError::default(),
+            on_event_error: OnEventError::default(),
             source_version: DEBEZIUM_VERSION.into(),
             values: ValueOptions::default(),
         }
@@ -167,6 +170,19 @@ pub enum OnValueError {
     /// The pipeline stops.
     Fail,
     /// It becomes null and is counted.
+    Skip,
+}
+
+/// What happens with a row or message that cannot be represented (`event.processing.failure.handling.mode`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEventError {
+    /// The pipeline stops.
+    #[default]
+    Fail,
+    /// It is left out, logged and counted.
+    Warn,
+    /// It is left out and counted.
     Skip,
 }
 

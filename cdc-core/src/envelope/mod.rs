@@ -30,7 +30,8 @@ mod transaction;
 pub use encoder::Encoder;
 pub use event::{EventContext, OldRow, RowOp, SnapshotMarker};
 pub use format::{
-    ColumnRule, DEBEZIUM_VERSION, Format, HashVersion, HeaderFormat, MessageKey, OnValueError, Operation,
+    ColumnRule, DEBEZIUM_VERSION, Format, HashVersion, HeaderFormat, MessageKey, OnEventError, OnValueError,
+    Operation,
 };
 pub use header::POSITION_HEADER;
 pub use naming::{NameAdjustment, TopicNaming, TopicRegex};

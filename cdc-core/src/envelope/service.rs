@@ -160,7 +160,7 @@ impl Encoder {
     /// Writes a logical decoding message, unless its prefix is filtered out.
     ///
     /// # Errors
-    /// [`ErrorKind::Value`] if the content cannot be represented.
+    /// [`ErrorKind::Value`] if the content cannot be represented and [`Format::on_event_error`] wants to stop there.
     pub fn message(
         &mut self,
         prefix: &str,
@@ -179,7 +179,8 @@ impl Encoder {
         });
         let c = loose.as_ref().unwrap_or(c);
         self.write_through(shared.service.message.schemas(), out, |encoder, out| {
-            encoder.message_directly(prefix, content, c, out)
+            let done = encoder.message_directly(prefix, content, c, out);
+            done.or_else(|e| encoder.unrepresentable(e, c))
         })
     }
 

@@ -1,6 +1,6 @@
 //! The outbox pattern: rows of an outbox table as messages of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl Build for EventRouter {
             },
             options: self.clone(),
             expanded: SchemaInterner::default(),
-            messages: Vec::new(),
+            messages: Arc::default(),
         }))
     }
 }
@@ -177,8 +177,9 @@ struct Router {
     inference: Inference,
     expanded: SchemaInterner,
     /// Schemas of messages with further columns, by their version or else by the payload's schema. As in Debezium the name
-    /// of such a schema is that of the first message that had it, whatever route a later one takes.
-    messages: Vec<(MessageKey, Arc<Schema>)>,
+    /// of such a schema is that of the first message that had it, whatever route a later one takes; snapshot and stream
+    /// have them in common.
+    messages: Arc<Mutex<Vec<(MessageKey, Arc<Schema>)>>>,
 }
 
 /// What a message's schema is found by.
@@ -381,7 +382,7 @@ impl Router {
     }
 
     fn message_schema(
-        &mut self,
+        &self,
         payload: &SchemaAndValue,
         row: &Row<'_>,
         route: &str,
@@ -394,6 +395,7 @@ impl Router {
             None => None,
             Some(column) => match row.get(column)?.1 {
                 Value::Int32(version) => Some(version),
+                Value::Null => None,
                 other => {
                     let text = format!(
                         "table_field_event_schema_version: {column} is {}, not an int32",
@@ -407,7 +409,8 @@ impl Router {
             || MessageKey::Payload(Arc::clone(payload_schema)),
             MessageKey::Version,
         );
-        if let Some((_, known)) = self.messages.iter().find(|(k, _)| *k == key) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = messages.iter().find(|(k, _)| *k == key) {
             return Ok(Arc::clone(known));
         }
         let mut fields = vec![Field::new("payload", Arc::clone(payload_schema))];
@@ -438,10 +441,10 @@ impl Router {
         );
         schema.version = version;
         let schema = Arc::new(schema);
-        if self.messages.len() >= MESSAGES {
-            self.messages.clear();
+        if messages.len() >= MESSAGES {
+            messages.clear();
         }
-        self.messages.push((key, Arc::clone(&schema)));
+        messages.push((key, Arc::clone(&schema)));
         Ok(schema)
     }
 }

@@ -50,6 +50,11 @@ impl Transform for Changed {
         if record.value.value.is_null() || !is_envelope(&record.value) {
             return Ok(Some(record));
         }
+        if let Some(schema) = &record.value.schema
+            && let Some(missing) = ["after", "before"].iter().find(|n| schema.field(n).is_none())
+        {
+            return Err(TransformError::new(format!("the envelope has no {missing}")));
+        }
         let (changed, unchanged) = compare(&record.value);
         for (header, names) in [(&self.changed, changed), (&self.unchanged, unchanged)] {
             if let Some((name, schema)) = header {

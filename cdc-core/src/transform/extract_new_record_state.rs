@@ -263,6 +263,13 @@ fn unwrap(
     if let Some(field) = &spec.options.route_by_field {
         let row = envelope.member(if deleted { plan.before } else { plan.after });
         let column = plan.row.field(field);
+        if let Some((_, column)) = column
+            && column.schema.kind != Kind::String
+        {
+            let kind = column.schema.kind.name();
+            let text = format!("route_by_field: the column {field} is {kind}, not a string");
+            return Err(TransformError::new(text));
+        }
         let topic = column.map(|(index, _)| row.member(index));
         route(field, topic, record)?;
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::basics;
 use super::header_from::{Operation, same_length};
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::record::{Record, SchemaCache, Value};
 
@@ -128,6 +128,13 @@ impl Transform for ToValue {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        match self.options.operation {
+            Operation::Copy => HeaderUse::Adds,
+            Operation::Move => HeaderUse::Copies,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::{is_envelope, operation};
 use super::java_hash::{hash_code, murmur};
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::Schema;
 use crate::convert::default_value;
 use crate::record::{Record, SchemaAndValue, Value};
@@ -101,6 +101,10 @@ impl Transform for Routing {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Adds
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::member;
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::record::{Record, Value};
 
 /// Debezium's SchemaChangeEventFilter. PostgreSQL's connector writes no schema change events; topics of other connectors may
@@ -80,6 +80,10 @@ impl Transform for SchemaChangeEventFilter {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Adds
     }
 }
 

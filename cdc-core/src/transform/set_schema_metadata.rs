@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::header_from::on;
 use super::reshape::{Defaults, Side};
 use super::{Build, Transform, TransformError};
-use crate::connect::Schema;
+use crate::connect::{Kind, Schema};
 use crate::record::{Record, SchemaCache, Value};
 
 /// Sets name, version or both of the key's or value's schema.
@@ -60,6 +60,10 @@ impl Transform for Set {
                 ))),
             };
         };
+        if !matches!(schema.kind, Kind::Struct(_)) {
+            let text = format!("needs a struct as {}, and it is {}", options.side.name(), schema.kind.name());
+            return Err(TransformError::new(text));
+        }
         let (new, defaults) = self.schemas.try_get(schema, |schema| {
             let mut new = Schema::clone(schema);
             if let Some(name) = &options.schema_name {

@@ -162,6 +162,13 @@ impl Form {
     }
 
     fn convert(&self, schema: Option<&Schema>, value: &Value) -> Result<Value, TransformError> {
+        if let Some(schema) = schema
+            && Logical::of(schema).is_none()
+            && !matches!(schema.kind, Kind::Int64 | Kind::String)
+        {
+            let text = format!("{} is no timestamp: a text or an int64 is one", schema.kind.name());
+            return Err(TransformError::new(text));
+        }
         if value.is_null() {
             return Ok(Value::Null);
         }

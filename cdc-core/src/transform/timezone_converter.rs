@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::{is_envelope_schema, member};
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::Schema;
+use crate::convert::default_value;
 use crate::record::{Record, Value};
 
 /// Debezium's TimezoneConverter. Times with a zone become the same instant in the zone; timestamps without one are taken as local
@@ -173,6 +174,10 @@ impl Transform for Converter {
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
     }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Adds
+    }
 }
 
 /// Name of the event's table, or nothing.
@@ -219,8 +224,12 @@ impl Converter {
             return Ok(());
         };
         for (member, field) in members.iter_mut().zip(schema.fields()) {
-            if member.is_null() || !selection.takes(&field.name) {
+            if !selection.takes(&field.name) {
                 continue;
+            }
+            // As in Debezium what stands for NULL is converted and stays.
+            if member.is_null() && is_time(&field.schema) {
+                *member = default_value(&field.schema)?.unwrap_or_default();
             }
             let wrong =
                 || TransformError::new(format!("the time in the field {} is out of range", field.name));
@@ -250,9 +259,7 @@ impl Converter {
                         "ts_ns" => 1_000_000_000,
                         _ => continue,
                     };
-                    let at = Timestamp::from_second(n.div_euclid(unit))
-                        .ok()
-                        .ok_or_else(wrong)?;
+                    let at = within_calendar(n.div_euclid(unit)).ok_or_else(wrong)?;
                     let shift = i64::from(self.zone.to_offset(at).seconds());
                     *n = shift
                         .checked_mul(unit)
@@ -275,24 +282,25 @@ impl Converter {
 
     /// A number of units since 1970 that is taken as local time.
     fn local(&self, n: i64, unit: i64) -> Option<i64> {
-        let at = Timestamp::from_second(n.div_euclid(unit)).ok()?;
+        let at = within_calendar(n.div_euclid(unit))?;
         let offset = self.offset(Offset::UTC.to_datetime(at));
         n.checked_sub(i64::from(offset.seconds()).checked_mul(unit)?)
     }
 
     /// The same instant in the zone. As in Debezium the offset is that of the text's own local time.
     fn zoned_timestamp(&self, text: &str) -> Option<String> {
+        let (text, cycles) = near_year(text)?;
         let at: Timestamp = text.parse().ok()?;
-        let (local, _) = split_offset(text)?;
+        let (local, _) = split_offset(&text)?;
         let offset = self.offset(local.parse().ok()?);
-        Some(format!("{}{}", iso(offset.to_datetime(at)), iso_offset(offset)))
+        Some(format!("{}{}", iso(offset.to_datetime(at), cycles), iso_offset(offset)))
     }
 
     /// The same time of day in the zone, with the offset that it has now.
     fn zoned_time(&self, text: &str) -> Option<String> {
         let at: Timestamp = format!("1970-01-02T{text}").parse().ok()?;
         let offset = self.zone.to_offset(Timestamp::now());
-        let local = iso(offset.to_datetime(at));
+        let local = iso(offset.to_datetime(at), 0);
         let (_, time) = local.split_once('T')?;
         Some(format!("{time}{}", iso_offset(offset)))
     }
@@ -305,12 +313,53 @@ fn split_offset(text: &str) -> Option<(&str, &str)> {
     text.split_at_checked(time + at)
 }
 
-/// Java's ISO form: as many digits of the fraction as there are.
-fn iso(at: DateTime) -> String {
+/// Years after which the calendar is the same again, weekdays too, and with it the rules of time zones.
+const CYCLE: i64 = 400;
+/// The same in seconds.
+const CYCLE_SECONDS: i64 = 146_097 * 86_400;
+/// Years below and above this are moved by cycles: the calendar at hand ends at 9999.
+const FAR: i64 = 9000;
+
+/// The instant so many seconds after 1970, moved by cycles into the calendar.
+fn within_calendar(seconds: i64) -> Option<Timestamp> {
+    let far = (FAR - 1970) / CYCLE * CYCLE_SECONDS;
+    let cycles = match seconds {
+        s if s > far => (s - far) / CYCLE_SECONDS + 1,
+        s if s < -far => (s + far) / CYCLE_SECONDS - 1,
+        _ => 0,
+    };
+    Timestamp::from_second(seconds - cycles * CYCLE_SECONDS).ok()
+}
+
+/// An ISO text with its year moved by cycles into the calendar, and by how many.
+fn near_year(text: &str) -> Option<(String, i64)> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text).split('-').next()?;
+    let end = text.find(digits)? + digits.len();
+    let year: i64 = text.get(..end)?.parse().ok()?;
+    let cycles = match year {
+        y if y > FAR => (y - FAR) / CYCLE + 1,
+        y if y < -FAR => (y + FAR) / CYCLE - 1,
+        _ => 0,
+    };
+    let near = year - cycles * CYCLE;
+    let sign = if near < 0 { '-' } else { '+' };
+    Some((format!("{sign}{:06}{}", near.abs(), text.get(end..)?), cycles))
+}
+
+/// Whether a schema is one of the times that are converted.
+fn is_time(schema: &Schema) -> bool {
+    schema
+        .name
+        .as_deref()
+        .is_some_and(|n| n.starts_with("io.debezium.time.") || n == "org.apache.kafka.connect.data.Timestamp")
+}
+
+/// Java's ISO form: as many digits of the fraction as there are. The year is so many cycles away.
+fn iso(at: DateTime, cycles: i64) -> String {
     let date = at.date();
     let base = format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-        date.year(),
+        "{}-{:02}-{:02}T{:02}:{:02}:{:02}",
+        iso_year(i64::from(date.year()) + cycles * CYCLE),
         date.month(),
         date.day(),
         at.hour(),
@@ -320,6 +369,15 @@ fn iso(at: DateTime) -> String {
     match at.subsec_nanosecond() {
         0 => base,
         nanos => format!("{base}.{}", format!("{nanos:09}").trim_end_matches('0')),
+    }
+}
+
+/// Four digits at least, with a sign where there are more or the year is before 0.
+fn iso_year(year: i64) -> String {
+    match year {
+        10_000.. => format!("+{year}"),
+        0.. => format!("{year:04}"),
+        _ => format!("-{:04}", -year),
     }
 }
 

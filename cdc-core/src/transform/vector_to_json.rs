@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::basics;
 use super::reshape::take_struct;
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::json;
 use crate::record::{Record, SchemaCache, Value};
@@ -142,6 +142,10 @@ impl Transform for Vectors {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::Adds
     }
 }
 

@@ -55,13 +55,13 @@ impl Inbox {
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         // Checked before anything is reserved: the length is the peer's.
         if length < 4 || length > self.limit {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                format!(
-                    "message {:?} announces {length} bytes, allowed are 4 to {}",
-                    char::from(tag),
-                    self.limit
-                ),
+            let text = format!(
+                "message {:?} announces {length} bytes, and PostgreSQL sends 4 to {}",
+                char::from(tag),
+                self.limit
+            );
+            return Err(Error::new(ErrorKind::Protocol, text).with_hint(
+                "check that host and port are those of a PostgreSQL server, and that nothing in between changes what it sends",
             ));
         }
         Ok(Some((tag, length.saturating_add(1))))

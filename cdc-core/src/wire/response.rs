@@ -81,7 +81,7 @@ impl Response {
         let kind = kind_of(&self.code, doing);
         let context = sentence(kind, &self, doing);
         let error = Error::new(kind, context).with_sqlstate(self.code);
-        match hint_of(&self.code) {
+        match hint_of(&self.code, doing) {
             Some(hint) => error.with_hint(hint),
             None => error,
         }
@@ -110,7 +110,14 @@ fn kind_of(code: &[u8; 5], doing: Doing<'_>) -> ErrorKind {
     }
 }
 
-fn hint_of(code: &[u8; 5]) -> Option<&'static str> {
+fn hint_of(code: &[u8; 5], doing: Doing<'_>) -> Option<&'static str> {
+    // What the server says of a row that does not fit into one message depends on the row and its version.
+    if matches!(code, b"54000" | b"XX000") && matches!(doing, Doing::Stream(_)) {
+        return Some(
+            "see the server's message; if it names a size or memory, a row is longer than the 1 GB that PostgreSQL can send: \
+             leave the column out of the publication, move the slot behind the row with pg_replication_slot_advance, and take a new snapshot of its table",
+        );
+    }
     Some(match code {
         b"28P01" => "check the password: password, passfile or PGPASSWORD",
         b"28000" => "check the user's right to log in and the lines of pg_hba.conf",

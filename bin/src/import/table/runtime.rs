@@ -21,11 +21,6 @@ pub(super) const ROWS: &[Row] = &[
     no_meaning("query.fetch.size", "0", AT_ONCE),
     with("errors.max.retries", "-1", "source.retry.attempts", retries),
     millis("retriable.restart.connector.wait.ms", "10000", "source.retry.max").always(),
-    refused_unless(
-        "event.processing.failure.handling.mode",
-        &["fail"],
-        "an event that cannot be processed stops the pipeline: set it to fail",
-    ),
     refused(
         "internal.custom.retriable.exception",
         "failures are told apart by SQLSTATE: remove it",

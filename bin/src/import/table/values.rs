@@ -118,6 +118,12 @@ pub(super) const ROWS: &[Row] = &[
         "format.on_value_error",
         &[("warn", "warn"), ("fail", "fail"), ("skip", "skip")],
     ),
+    word(
+        "event.processing.failure.handling.mode",
+        "fail",
+        "format.on_event_error",
+        &[("fail", "fail"), ("warn", "warn"), ("skip", "skip"), ("ignore", "skip")],
+    ),
     refused(
         "converters",
         "there is no Java class to load: remove it and the properties of its converters",

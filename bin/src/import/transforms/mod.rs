@@ -71,10 +71,19 @@ fn named(draft: &mut Draft, given: &Given<'_>, list: &str) -> Result<(), String>
 fn settings<'a>(given: &'a Given<'_>, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     given
         .all
-        .iter()
+        .with_empty()
         .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
-        .filter(|(name, _)| *name != "type")
+        .filter(|(name, value)| *name != "type" && (MAY_BE_EMPTY.contains(name) || !value.trim().is_empty()))
 }
+
+/// Options of which the empty text is a value like any other; other empty ones are as if they were not given.
+const MAY_BE_EMPTY: &[&str] = &[
+    "add.fields.prefix",
+    "add.headers.prefix",
+    "delimiter",
+    "static.value",
+    "value.literal",
+];
 
 fn class_of(
     given: &Given<'_>,
@@ -142,6 +151,10 @@ fn step(draft: &mut Draft, given: &Given<'_>, alias: &str) -> Result<Value, Stri
         }
     }
     old_delete_handling(draft, given, &prefix, &mut options)?;
+    if !options.contains_key("static_field") && options.remove("static_value").is_some() {
+        let text = "has no effect: `static.field` is not given";
+        draft.note(&format!("{prefix}static.value"), text.to_owned());
+    }
     // The two classes of this router differ in one default.
     if class
         .names

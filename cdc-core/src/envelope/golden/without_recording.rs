@@ -316,6 +316,26 @@ fn a_value_that_cannot_be_represented_leaves_no_half_record() {
 }
 
 #[test]
+fn a_row_that_cannot_be_represented_is_left_out_when_asked() {
+    let m = table("public", "m", &[ID, ("i", INT4, -1, "")], &[0]);
+    for (mode, stops) in [
+        (OnEventError::Fail, true),
+        (OnEventError::Warn, false),
+        (OnEventError::Skip, false),
+    ] {
+        let mut e = encoder(|f| f.on_event_error = mode);
+        let plan = e.plan(&m, &catalog()).unwrap().unwrap();
+        let mut out = Batch::default();
+        let mut insert = |row: &Row| e.row(&plan, RowOp::Insert(row.view()), &EventContext::default(), &mut out);
+        insert(row!("1" "1")).unwrap();
+        assert_eq!(insert(row!("boom" "2")).is_err(), stops, "a key is never null");
+        insert(row!("3" "3")).unwrap();
+        let keys: Vec<_> = out.records().map(|r| r.key.unwrap().to_vec()).collect();
+        assert_eq!(keys, [br#"{"id":1}"#, br#"{"id":3}"#]);
+    }
+}
+
+#[test]
 fn each_operation_can_be_skipped() {
     let table = table("public", "s", &TEXTS, &[0]);
     let all = [

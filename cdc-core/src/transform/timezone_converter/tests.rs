@@ -104,3 +104,25 @@ fn times_of_day_and_faults() {
         assert!(options.build().unwrap_err().starts_with("converted_timezone"));
     }
 }
+
+#[test]
+fn years_of_any_length_are_converted() {
+    let zone = |name: &str| Converter {
+        zone: zone(name).unwrap(),
+        includes: false,
+        topics: Rules::new(),
+        tables: Rules::new(),
+        names: Rules::new(),
+    };
+    for (name, text, want) in [
+        ("-08:00", "+132357-08-16T22:22:16.100000Z", "+132357-08-16T14:22:16.1-08:00"),
+        ("Europe/Paris", "+132357-08-16T22:22:16Z", "+132357-08-17T00:22:16+02:00"),
+        ("+05:30", "9999-12-31T23:59:59Z", "+10000-01-01T05:29:59+05:30"),
+        ("UTC", "-0043-03-15T00:00:00Z", "-0043-03-15T00:00:00Z"),
+        ("+01:00", "-4712-01-01T00:00:00Z", "-4712-01-01T01:00:00+01:00"),
+    ] {
+        assert_eq!(zone(name).zoned_timestamp(text).as_deref(), Some(want));
+    }
+    let far = 8_222_212_800_000_000_i64 * 1000;
+    assert_eq!(zone("+01:00").local(far, 1_000_000), Some(far - 3_600_000_000));
+}
