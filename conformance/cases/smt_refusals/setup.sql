@@ -1,0 +1,10 @@
+create table outbox(id int primary key, aggregatetype varchar(255) not null, aggregateid varchar(255) not null, type varchar(255), payload text);
+create table routes(id int primary key, n int);
+create table arrays(id int primary key, a int[], v text);
+create table envelopes(id int primary key, v text);
+create table good(id int primary key, v text);
+insert into outbox values (1,'order','1','Created','p');
+insert into routes values (1,null);
+insert into arrays values (1,null,'x');
+insert into envelopes values (1,'x');
+insert into good values (1,'x');
