@@ -12,4 +12,8 @@ mod docs;
 mod errors;
 mod import;
 mod import_sink;
+mod index_errors;
+mod index_letters;
+mod index_rebuild;
 mod runs;
+mod search;
