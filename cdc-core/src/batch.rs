@@ -41,6 +41,52 @@ struct Entry {
     key: Option<Span>,
     value: Option<Span>,
     headers: (u32, u32),
+    origin: Option<Box<Origin>>,
+}
+
+/// A record as it was before transforms, and why it did not get through them.
+#[derive(Clone, Debug)]
+struct Origin {
+    head: RecordHead,
+    key: Option<Span>,
+    value: Option<Span>,
+    headers: (u32, u32),
+    failure: Option<Failure>,
+}
+
+/// Why a record did not get through converters and transforms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Where it failed.
+    pub stage: FailedStage,
+    /// One clause. Holds no value of the record.
+    pub reason: String,
+}
+
+/// Where a record failed on its way through converters and transforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedStage {
+    /// Its key could not be read or written.
+    KeyConverter,
+    /// Its value could not be read or written.
+    ValueConverter,
+    /// One of its headers could not be read or written.
+    HeaderConverter,
+    /// A transform refused it.
+    Transformation,
+}
+
+impl FailedStage {
+    /// Kafka Connect's name, which stands in the header `__connect.errors.stage`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyConverter => "KEY_CONVERTER",
+            Self::ValueConverter => "VALUE_CONVERTER",
+            Self::HeaderConverter => "HEADER_CONVERTER",
+            Self::Transformation => "TRANSFORMATION",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +106,31 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     batch: &'a Batch,
     headers: (u32, u32),
+    origin: Option<&'a Origin>,
 }
 
 impl<'a> Record<'a> {
+    /// The record as it was before transforms, if that was kept; else the record itself.
+    #[must_use]
+    pub fn original(&self) -> Record<'a> {
+        let Some(origin) = self.origin else { return *self };
+        Record {
+            head: &origin.head,
+            key: origin.key.map(|s| self.batch.bytes(s)),
+            value: origin.value.map(|s| self.batch.bytes(s)),
+            batch: self.batch,
+            headers: origin.headers,
+            origin: None,
+        }
+    }
+
+    /// Why the record did not get through its transforms. It has neither key nor value then, only an
+    /// [`original`](Self::original).
+    #[must_use]
+    pub fn failure(&self) -> Option<&'a Failure> {
+        self.origin.and_then(|origin| origin.failure.as_ref())
+    }
+
     /// Headers in order: name and value.
     pub fn headers(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let batch = self.batch;
@@ -95,10 +163,12 @@ pub struct Batch {
     headers: Vec<HeaderEntry>,
     /// End of the last finished record.
     sealed: usize,
+    sealed_headers: usize,
     open: usize,
     open_headers: usize,
     key: Option<Span>,
     value: Option<Span>,
+    origin: Option<Box<Origin>>,
     /// Rows read, before filters and fan-out.
     pub rows: u64,
     /// Valid once everything in this batch is durable.
@@ -165,15 +235,51 @@ impl Batch {
         self.headers.push(HeaderEntry { name, value });
     }
 
+    /// Keeps a record as it is beside the one that is about to be written from it. Nothing of the latter may be there yet.
+    pub fn keep_original(&mut self, record: &Record<'_>) {
+        debug_assert_eq!(self.sealed, self.buf.len(), "an original inside a record");
+        let mut copy = |bytes: Option<&[u8]>| {
+            bytes.map(|b| {
+                self.buf.extend_from_slice(b);
+                self.cut()
+            })
+        };
+        let (key, value) = (copy(record.key), copy(record.value));
+        for (name, value) in record.headers() {
+            self.header(name, value);
+        }
+        let headers = (index(self.open_headers), index(self.headers.len()));
+        self.open_headers = self.headers.len();
+        self.origin = Some(Box::new(Origin {
+            head: record.head.clone(),
+            key,
+            value,
+            headers,
+            failure: None,
+        }));
+    }
+
+    /// In place of a record: one that did not get through its transforms goes on as it came, with the reason.
+    pub fn finish_failed(&mut self, record: &Record<'_>, failure: Failure) {
+        self.discard();
+        self.keep_original(record);
+        if let Some(origin) = &mut self.origin {
+            origin.failure = Some(failure);
+        }
+        self.finish(record.head.clone());
+    }
+
     /// Ends the record. An unmarked key or value is null.
     pub fn finish(&mut self, head: RecordHead) {
         let headers = (index(self.open_headers), index(self.headers.len()));
         self.open_headers = self.headers.len();
+        self.sealed_headers = self.open_headers;
         self.entries.push(Entry {
             head,
             key: self.key.take(),
             value: self.value.take(),
             headers,
+            origin: self.origin.take(),
         });
         self.open = self.buf.len();
         self.sealed = self.open;
@@ -192,10 +298,11 @@ impl Batch {
 
     /// Drops what was appended since the last finished record.
     pub fn discard(&mut self) {
-        self.headers.truncate(self.open_headers);
+        self.headers.truncate(self.sealed_headers);
+        self.open_headers = self.sealed_headers;
         self.buf.truncate(self.sealed);
         self.open = self.buf.len();
-        (self.key, self.value) = (None, None);
+        (self.key, self.value, self.origin) = (None, None, None);
     }
 
     /// Number of records.
@@ -224,6 +331,7 @@ impl Batch {
             value: e.value.map(|s| self.bytes(s)),
             batch: self,
             headers: e.headers,
+            origin: e.origin.as_deref(),
         })
     }
 
@@ -286,5 +394,50 @@ mod tests {
             ]
         );
         assert_eq!(b.bytes_len(), 6);
+    }
+
+    #[test]
+    fn the_original_goes_beside_what_became_of_it() {
+        let mut came = Batch::default();
+        came.buf().extend_from_slice(b"k");
+        came.mark_key();
+        came.buf().extend_from_slice(b"before");
+        came.mark_value();
+        came.header(b"h", Some(b"1"));
+        came.finish(head());
+        let raw = came.records().next().unwrap();
+        let mut b = Batch::default();
+        b.keep_original(&raw);
+        b.header(b"new", None);
+        b.buf().extend_from_slice(b"after");
+        b.mark_value();
+        b.finish(head());
+        b.keep_original(&raw);
+        b.header(b"half", None);
+        b.buf().extend_from_slice(b"half");
+        let failure = Failure {
+            stage: FailedStage::Transformation,
+            reason: "why".into(),
+        };
+        b.finish_failed(&raw, failure.clone());
+        b.buf().extend_from_slice(b"next");
+        b.mark_value();
+        b.finish(head());
+        let same = |r: Record<'_>| {
+            let headers: Vec<_> = r.headers().collect();
+            assert_eq!((r.key, r.value), (Some(&b"k"[..]), Some(&b"before"[..])));
+            assert_eq!(headers, [(&b"h"[..], Some(&b"1"[..]))]);
+        };
+        let got: Vec<_> = b.records().collect();
+        assert_eq!((got[0].key, got[0].value), (None, Some(&b"after"[..])));
+        assert_eq!(got[0].headers().collect::<Vec<_>>(), [(&b"new"[..], None)]);
+        assert_eq!((got[0].failure(), got[1].failure()), (None, Some(&failure)));
+        assert_eq!(
+            (got[1].key, got[1].value, got[1].has_headers()),
+            (None, None, false)
+        );
+        same(got[0].original());
+        same(got[1].original());
+        assert_eq!(got[2].original().value, Some(&b"next"[..]));
     }
 }

@@ -55,7 +55,7 @@ impl CopySnapshotter {
             tasks,
             next: AtomicUsize::new(0),
             types: job.types,
-            context: context(facts.lsn, facts.xid, facts.at_us),
+            context: context(facts.lsn, job.version, facts.xid, facts.at_us),
             status: job.status,
             stop: job.stop,
         });

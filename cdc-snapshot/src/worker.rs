@@ -8,7 +8,7 @@ use cdc_core::engine::Status;
 use cdc_core::envelope::{Encoder, EventContext, RelationPlan, RowOp, SnapshotMarker};
 use cdc_core::schema::{Table, TypeCatalog};
 use cdc_core::wire::{Session, quote_ident};
-use cdc_core::{Batch, Error, Position};
+use cdc_core::{Batch, Error, Lsn, Position};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -202,11 +202,11 @@ fn now_ns() -> i64 {
 }
 
 /// Context of all rows of a snapshot.
-pub(crate) fn context(lsn: cdc_core::Lsn, xid: Option<u32>, at_us: i64) -> EventContext {
+pub(crate) fn context(lsn: Lsn, version: Option<Lsn>, xid: Option<u32>, at_us: i64) -> EventContext {
     EventContext {
         lsn,
         last_commit_lsn: None,
-        version_lsn: lsn,
+        version_lsn: version.unwrap_or(lsn),
         position: Position {
             commit_lsn: lsn,
             seq: 0,

@@ -47,7 +47,7 @@ pub(crate) struct Entry<'a> {
     /// What is done; a delete has no document.
     pub(crate) op: Op,
     pub(crate) document: Option<&'a [u8]>,
-    /// What a dead letter may need: the record's headers as a JSON object for a file, the whole record for a topic.
+    /// What a dead letter may need: the record as it came.
     pub(crate) kept: Option<&'a [u8]>,
 }
 
@@ -309,8 +309,8 @@ impl Sealed {
     }
 
     /// What was kept of the item's record.
-    pub(crate) fn kept(&self, item: &Item) -> Option<&[u8]> {
-        self.kept.get(item.kept.clone()).filter(|h| !h.is_empty())
+    pub(crate) fn kept(&self, item: &Item) -> &[u8] {
+        self.kept.get(item.kept.clone()).unwrap_or_default()
     }
 
     /// Adds to items that are to be sent again those behind them that have the same target and no version: sent alone, the
@@ -372,7 +372,7 @@ fn append(document: &[u8], body: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use cdc_core::{Lsn, Position, RecordHead, Topic};
+    use cdc_core::{Batch, Lsn, Position, RecordHead, Topic};
 
     use super::*;
     use crate::route::Routes;
@@ -388,7 +388,9 @@ mod tests {
             position: Position::default(),
             version_lsn: Lsn::ZERO,
         };
-        Place::new(&route, &head)
+        let mut batch = Batch::default();
+        batch.finish(head);
+        Place::new(&route, &batch.records().next().unwrap())
     }
 
     fn push(bulk: &mut Bulk, batch: u64, id: &str, version: Option<u64>, document: Option<&str>) {

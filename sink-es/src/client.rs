@@ -12,6 +12,7 @@ use flate2::write::GzEncoder;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 
+use crate::aws::Signer;
 use crate::backoff::Backoff;
 use crate::config::IndexConfig;
 use crate::{secret, tls};
@@ -30,6 +31,7 @@ pub(crate) struct Client {
     hosts: Vec<Host>,
     turn: AtomicUsize,
     gzip: bool,
+    signer: Option<Signer>,
 }
 
 #[derive(Debug)]
@@ -57,7 +59,7 @@ impl Client {
         let urls = config.parsed_urls()?;
         let secure = urls.iter().any(|u| u.scheme() == "https");
         let mut headers = HeaderMap::new();
-        if let Some(auth) = &config.auth {
+        if let Some(auth) = config.auth.as_ref().filter(|a| a.aws.is_none()) {
             headers.insert(AUTHORIZATION, secret::authorization(auth)?);
         }
         let mut builder = reqwest::Client::builder();
@@ -89,6 +91,11 @@ impl Client {
             hosts: urls.into_iter().map(host).collect(),
             turn: AtomicUsize::new(0),
             gzip: config.gzip,
+            signer: config
+                .auth
+                .as_ref()
+                .and_then(|a| a.aws.as_ref())
+                .and_then(Signer::new),
         })
     }
 
@@ -108,10 +115,15 @@ impl Client {
         let result = self.send_to(host, method, path, body).await;
         let healthy = match &result {
             Ok(answer) => !matches!(answer.status.as_u16(), 502..=504),
-            Err(_) => false,
+            // What is wrong on our side is not the host's fault.
+            Err(e) => e.is::<Error>(),
         };
         host.report(healthy, Instant::now());
         result.map_err(|e| {
+            let e = match e.downcast::<Error>() {
+                Ok(own) => return *own,
+                Err(e) => e,
+            };
             let at = host.url.origin().ascii_serialization();
             if refused_by_tls(e.as_ref()) {
                 let error = Error::new(ErrorKind::Tls, format!("the certificate of {at} is refused"));
@@ -131,19 +143,29 @@ impl Client {
         body: Option<(&'static str, Bytes)>,
     ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let mut request = self.http.request(method, host.url.join(path)?);
+        let mut payload = Bytes::new();
         if let Some((kind, bytes)) = body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(kind));
-            if self.gzip && bytes.len() >= LEAST_COMPRESSED {
+            payload = bytes;
+            if self.gzip && payload.len() >= LEAST_COMPRESSED {
+                let plain = payload;
                 // Some 10 ms a megabyte: not on a worker of the runtime.
-                let packed = tokio::task::spawn_blocking(move || compress(&bytes)).await??;
-                request = request
-                    .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-                    .body(packed);
-            } else {
-                request = request.body(bytes);
+                payload = tokio::task::spawn_blocking(move || compress(&plain))
+                    .await??
+                    .into();
+                request = request.header(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
+            request = request.body(payload.clone());
         }
-        let response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let mut request = request.build().map_err(reqwest::Error::without_url)?;
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut request, &payload).await?;
+        }
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(reqwest::Error::without_url)?;
         let status = response.status();
         let body = response.bytes().await.map_err(reqwest::Error::without_url)?;
         Ok(Answer { status, body })

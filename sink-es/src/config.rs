@@ -10,7 +10,7 @@ use cdc_core::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::access::{AuthConfig, ProxyConfig, TlsConfig};
+pub use self::access::{AuthConfig, AwsConfig, AwsService, ProxyConfig, TlsConfig};
 pub use self::bulk::BulkConfig;
 pub use self::documents::{
     BadDocument, DataStreamConfig, DeleteOn, DocumentFrom, IdFrom, ResourceKind, ResourcesConfig,

@@ -1,4 +1,5 @@
-//! Documents that the server will never take, kept in a file, one JSON object a line, or their records in a topic.
+//! Records whose documents the server will never take, and those that no document can be made of: kept as they came, before any
+//! transform, with the reason. In a file, one JSON object a line, or in a topic.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cdc_core::seam::Sink;
-use cdc_core::{Batch, Error, ErrorKind, Lsn, Position, RecordHead, Topic};
+use cdc_core::{Batch, Error, ErrorKind, FailedStage, Lsn, Position, RecordHead, Topic};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -37,43 +38,59 @@ pub(crate) struct Letters {
     records: Batch,
 }
 
-/// One dead letter. Everything that is not known is left out.
-#[derive(Debug, Serialize)]
+/// One dead letter.
+#[derive(Debug)]
 pub(crate) struct Letter<'a> {
-    pub(crate) topic: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) partition: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) offset: Option<u64>,
-    /// Commit position and number of the row in its transaction; not for consumed records.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) position: Option<String>,
-    pub(crate) index: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) place: &'a Place,
+    /// What was to be done with the document, if there was one.
     pub(crate) op: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     /// The server's error type, or none when the document could not be made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<&'a str>,
     pub(crate) reason: &'a str,
+    /// Where a record failed that did not get through its transforms.
+    pub(crate) stage: Option<FailedStage>,
+    /// What the server refused.
+    pub(crate) document: Option<&'a [u8]>,
+    /// The record as it came, before any transform: see [`original`].
+    pub(crate) record: &'a [u8],
+}
+
+/// A letter as a line. What is not known is left out.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    topic: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) headers: Option<Content<'a>>,
-    /// The record's key, when the document could not be made.
+    partition: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key: Option<Content<'a>>,
-    /// The record's value, when the document could not be made.
+    offset: Option<u64>,
+    /// Commit position and number of the row in its transaction; not for consumed records.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) value: Option<Content<'a>>,
+    position: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    index: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) document: Option<Content<'a>>,
-    /// The record as it came, for a topic.
-    #[serde(skip)]
-    pub(crate) record: Option<&'a [u8]>,
+    op: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    stage: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Content<'a>>,
 }
 
 /// Bytes: as JSON when they are JSON, else as a string.
@@ -98,31 +115,62 @@ impl<'a> Content<'a> {
 impl<'a> Letter<'a> {
     /// A letter with place and reason, and nothing else yet.
     pub(crate) fn new(place: &'a Place, reason: &'a str) -> Self {
-        let consumed = place.offset.is_some();
-        let position = || format!("{}:{}", place.position.commit_lsn, place.position.seq);
         Self {
-            topic: &place.route.topic.name,
-            partition: place.partition,
-            offset: place.offset,
-            position: (!consumed).then(position),
-            index: &place.route.index,
+            place,
             op: None,
             id: None,
             version: None,
             status: None,
             error: None,
             reason,
-            headers: None,
-            key: None,
-            value: None,
+            stage: None,
             document: None,
-            record: None,
+            record: &[],
+        }
+    }
+
+    /// Where the record has no offset: its commit and the number of the row in its transaction.
+    fn position(&self) -> Option<String> {
+        let at = self.place.position;
+        let consumed = self.place.offset.is_some();
+        (!consumed).then(|| format!("{}:{}", at.commit_lsn, at.seq))
+    }
+
+    /// Kafka Connect's name for the stage in which it failed.
+    fn stage(&self) -> &'static str {
+        match self.stage {
+            Some(stage) => stage.name(),
+            None if self.status.is_some() => "TASK_PUT",
+            None => "VALUE_CONVERTER",
         }
     }
 
     /// The letter as one line.
     fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        serde_json::to_writer(&mut *out, self)
+        let (key, value, pairs) = original::read(self.record);
+        let mut headers = Vec::new();
+        write_headers(pairs.into_iter(), &mut headers);
+        let line = Line {
+            topic: &self.place.topic.name,
+            partition: self.place.partition,
+            offset: self.place.offset,
+            position: self.position(),
+            index: &self.place.route.index,
+            op: self.op,
+            id: self.id.as_deref(),
+            version: self.version,
+            status: self.status,
+            stage: self.stage(),
+            error: self.error,
+            reason: self.reason,
+            headers: Some(headers.as_slice())
+                .filter(|h| !h.is_empty())
+                .map(Content::new),
+            key: key.map(Content::new),
+            value: value.map(Content::new),
+            document: self.document.map(Content::new),
+        };
+        serde_json::to_writer(&mut *out, &line)
             .map_err(|e| Error::new(ErrorKind::Io, "cannot write a dead letter").with_source(e))?;
         out.push(b'\n');
         Ok(())
@@ -158,22 +206,18 @@ impl Letters {
 impl Letter<'_> {
     /// The record as it came, with Kafka Connect's error headers behind its own.
     fn put(&self, topic: &str, pipeline: &str, out: &mut Batch) {
-        original::restore(self.record.unwrap_or_default(), out);
-        let stage = if self.status.is_some() {
-            "TASK_PUT"
-        } else {
-            "VALUE_CONVERTER"
-        };
+        original::restore(self.record, out);
+        let (place, stage) = (self.place, self.stage());
         let text = |v: Option<String>| v.unwrap_or_default();
         let connect: [(&str, String); 9] = [
-            ("__connect.errors.topic", self.topic.to_owned()),
+            ("__connect.errors.topic", place.topic.name.clone()),
             (
                 "__connect.errors.partition",
-                text(self.partition.map(|p| p.to_string())),
+                text(place.partition.map(|p| p.to_string())),
             ),
             (
                 "__connect.errors.offset",
-                text(self.offset.map(|o| o.to_string())),
+                text(place.offset.map(|o| o.to_string())),
             ),
             ("__connect.errors.connector.name", pipeline.to_owned()),
             ("__connect.errors.task.id", "0".to_owned()),
@@ -181,7 +225,9 @@ impl Letter<'_> {
             ("__connect.errors.class.name", "pgcdc".to_owned()),
             (
                 "__connect.errors.exception.class.name",
-                self.error.unwrap_or("invalid_record").to_owned(),
+                self.error
+                    .unwrap_or(self.stage.map_or("invalid_record", |_| "failed_record"))
+                    .to_owned(),
             ),
             ("__connect.errors.exception.message", self.reason.to_owned()),
         ];
@@ -189,11 +235,14 @@ impl Letter<'_> {
             out.header(name.as_bytes(), Some(value.as_bytes()));
         }
         let own: [(&str, Option<String>); 5] = [
-            ("pgcdc.index", Some(self.index.to_owned())),
+            (
+                "pgcdc.index",
+                Some(place.route.index.clone()).filter(|i| !i.is_empty()),
+            ),
             ("pgcdc.id", self.id.clone()),
             ("pgcdc.op", self.op.map(str::to_owned)),
             ("pgcdc.status", self.status.map(|s| s.to_string())),
-            ("pgcdc.position", self.position.clone()),
+            ("pgcdc.position", self.position()),
         ];
         for (name, value) in &own {
             if let Some(value) = value {
@@ -305,7 +354,7 @@ async fn append(file: Arc<Mutex<File>>, path: &Path, lines: Vec<u8>) -> Result<(
 }
 
 /// Headers as a JSON object, appended to `out`. A name that comes twice stays twice.
-pub(crate) fn headers<'a>(pairs: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, out: &mut Vec<u8>) {
+fn write_headers<'a>(pairs: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>, out: &mut Vec<u8>) {
     for (i, (name, value)) in pairs.enumerate() {
         out.extend_from_slice(if i == 0 { b"{\"" } else { b",\"" });
         crate::json::escape(&String::from_utf8_lossy(name), out);
@@ -339,13 +388,13 @@ mod tests {
     #[test]
     fn headers_are_an_object() {
         let mut out = Vec::new();
-        headers(
+        write_headers(
             [(&b"a\"b"[..], Some(&b"1"[..])), (b"c", None)].into_iter(),
             &mut out,
         );
         assert_eq!(out, br#"{"a\"b":"1","c":null}"#);
         out.clear();
-        headers(std::iter::empty(), &mut out);
+        write_headers(std::iter::empty(), &mut out);
         assert!(out.is_empty());
     }
 }

@@ -12,13 +12,13 @@ use crate::backoff::Backoff;
 use crate::bulk::Sealed;
 use crate::client::{Answer, Client};
 use crate::config::{BadDocument, BulkConfig, IndexConfig};
-use crate::dead_letter::{Content, DeadLetters, Letter, Letters};
+use crate::dead_letter::{DeadLetters, Letter, Letters};
 use crate::governor::Governor;
 use crate::ladder::Ladder;
 use crate::prepare::Preparation;
 use crate::refresh::Written;
 use crate::reply::{self, BulkReply, ItemStatus, Verdict};
-use crate::route::{Place, Route};
+use crate::route::Route;
 use crate::settle::Ledger;
 use crate::telemetry::{Telemetry, gauge_value};
 
@@ -195,7 +195,7 @@ impl Delivery {
         self.telemetry.seconds.record(took);
         let answer = match sent {
             Ok(answer) => answer,
-            Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
+            Err(error) if error.kind() != ErrorKind::SinkUnavailable => return Err(error),
             Err(error) => {
                 self.telemetry.unavailable.increment(1);
                 tracing::warn!(error = %error.chain(), "bulk request failed");
@@ -318,29 +318,20 @@ impl Delivery {
             version: item.version,
             status: Some(status.status),
             error: error.map(|e| e.kind.as_ref()),
-            headers: match self.bad {
-                BadDocument::DeadLetter(_) => bulk.kept(item).map(Content::new),
-                _ => None,
-            },
             record: bulk.kept(item),
-            document: bulk.document(item).map(Content::new),
+            document: bulk.document(item),
             ..Letter::new(&item.place, full)
         };
-        self.by_policy(&self.bad, &item.place, &reason, &letter, out)
+        self.by_policy(&self.bad, &reason, &letter, out)
     }
 
     /// Applies the policy to a record that makes no document.
     ///
     /// # Errors
     /// The record's, if it is not to be left out; what hinders the keeping of its letter.
-    pub(crate) async fn invalid(
-        &self,
-        place: &Place,
-        reason: &str,
-        letter: &Letter<'_>,
-    ) -> Result<(), Error> {
+    pub(crate) async fn invalid(&self, letter: &Letter<'_>) -> Result<(), Error> {
         let mut letters = Letters::default();
-        self.by_policy(&self.invalid, place, reason, letter, &mut letters)?;
+        self.by_policy(&self.invalid, letter.reason, letter, &mut letters)?;
         self.dead_letters.keep(letters).await
     }
 
@@ -349,16 +340,19 @@ impl Delivery {
     fn by_policy(
         &self,
         policy: &BadDocument,
-        place: &Place,
         reason: &str,
         letter: &Letter<'_>,
         out: &mut Letters,
     ) -> Result<(), Error> {
+        let place = letter.place;
         if *policy == BadDocument::Fail {
-            let text = format!(
-                "index {} cannot take the document of {place}: {reason}",
-                place.route.index
-            );
+            let text = match letter.stage {
+                Some(_) => format!("a record did not get through its transforms: {place}: {reason}"),
+                None => format!(
+                    "index {} cannot take the document of {place}: {reason}",
+                    place.route.index
+                ),
+            };
             return Err(Error::new(ErrorKind::SinkRejected, text)
                 .with_hint("correct the mapping, or set index.on_bad_document to skip or dead_letter"));
         }

@@ -2,17 +2,18 @@
 
 use std::hash::BuildHasher as _;
 use std::io::Write as _;
+use std::sync::Arc;
 
-use cdc_core::{Record, RecordHead};
+use cdc_core::{Failure, Record, RecordHead};
 
 use crate::bulk::{Entry, Op};
-use crate::config::{BadDocument, DeleteOn, IdFrom, IndexConfig, Versions};
+use crate::config::{DeleteOn, IdFrom, IndexConfig, Versions};
 use crate::envelope::{Event, Other, Reading};
 use crate::route::{Place, Route, Routes};
 use crate::telemetry::Skipped;
 use crate::template::{Pieces, Template, find};
 use crate::version::{self, NoVersion};
-use crate::{dead_letter, json, key, original};
+use crate::{json, key, original};
 
 /// What becomes of a record.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum Encoded<'a> {
     Skip(Skipped),
     /// It cannot be made into a document.
     Bad { place: Place, reason: &'static str },
+    /// It did not get through its transforms.
+    Failed { place: Place, failure: &'a Failure },
     /// Its topic has no route yet: add one, then come again.
     NewTopic,
     /// Its schema was not seen before: note what follows from it, then come again.
@@ -31,21 +34,14 @@ pub(crate) enum Encoded<'a> {
     Unversioned(Entry<'a>),
 }
 
-/// What is kept of a record until its document is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Nothing,
-    Headers,
-    Record,
-}
-
 /// Encodes records in order.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     versions: Versions,
     delete_on: DeleteOn,
     separator: char,
-    keep: Kept,
+    /// Whether a record is kept until its document is settled, for a dead letter.
+    keep: bool,
     /// For data streams: fields that become `@timestamp`.
     timestamps: Option<Vec<String>>,
     pub(crate) routes: Routes,
@@ -60,19 +56,11 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(config: &IndexConfig) -> Self {
-        let policies = [Some(&config.on_bad_document), config.on_invalid_record.as_ref()];
-        let keeps = |f: fn(&BadDocument) -> bool| policies.iter().flatten().any(|p| f(p));
         Self {
             versions: config.versions.clone(),
             delete_on: config.delete_on,
             separator: config.id_separator,
-            keep: if keeps(|p| matches!(p, BadDocument::DeadLetterTopic(_))) {
-                Kept::Record
-            } else if keeps(|p| matches!(p, BadDocument::DeadLetter(_))) {
-                Kept::Headers
-            } else {
-                Kept::Nothing
-            },
+            keep: config.keeps_letters(),
             timestamps: config.streams().then(|| {
                 config
                     .data_stream
@@ -91,10 +79,16 @@ impl Encoder {
 
     /// Encodes one record.
     pub(crate) fn encode<'a>(&'a mut self, record: &Record<'a>) -> Encoded<'a> {
+        if let Some(failure) = record.failure() {
+            self.deleted = None;
+            let route = Arc::new(Route::nowhere(&record.head.topic));
+            let place = Place::new(&route, record);
+            return Encoded::Failed { place, failure };
+        }
         let Some(entry) = self.routes.find(&record.head.topic) else {
             return Encoded::NewTopic;
         };
-        let place = Place::new(&entry.route, record.head);
+        let place = Place::new(&entry.route, record);
         let read = entry.reader.read(record.value);
         if entry.route.typed
             && let Some(schema) = entry.reader.new_schema()
@@ -174,10 +168,8 @@ impl Encoder {
             document = Some(&self.document);
         }
         self.kept.clear();
-        match self.keep {
-            Kept::Nothing => {}
-            Kept::Headers => dead_letter::headers(record.headers(), &mut self.kept),
-            Kept::Record => original::keep(record, &mut self.kept),
+        if self.keep {
+            original::keep(record, &mut self.kept);
         }
         let entry = Entry {
             place,

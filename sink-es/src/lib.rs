@@ -10,7 +10,7 @@
 //!    beside another one.
 //! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said;
 //!    `governor`: how much is asked at once.
-//! 5. `client`: hosts in turn, authentication, compression.
+//! 5. `client`: hosts in turn, authentication, compression; `aws`: signatures, if that feature is on.
 //!    `lookup`: requests of transforms.
 //! 6. `settle`: batches done in order; `refresh`: what was written made searchable; `ladder`: how long
 //!    it took; `dead_letter`: documents the server will never take, `original`: their records.
@@ -18,6 +18,8 @@
 //! [`IndexSink`] ties them together behind [`cdc_core::seam::Sink`].
 #![forbid(unsafe_code)]
 
+#[cfg_attr(not(feature = "aws"), path = "unsigned.rs")]
+mod aws;
 mod backoff;
 mod bulk;
 mod client;
@@ -56,8 +58,8 @@ pub use envelope::schema_of;
 pub use ladder::Latency;
 pub use lookup::HttpSearch;
 pub use plan::{PlannedRequest, TopicPlan, plan};
-pub use probe::{ClusterInfo, probe, probe_topic};
-pub use rebuild::{Difference, Rebuild};
+pub use probe::{ClusterInfo, missing_pipelines, probe, probe_topic};
+pub use rebuild::{Compared, Difference, FilledFrom, Rebuild};
 pub use refresh::Refresher;
 pub use sink::IndexSink;
 pub use version::position_of;

@@ -1,4 +1,4 @@
-//! A record's own bytes, kept in one buffer until its document is settled, for a dead letter topic.
+//! A record's own bytes, as they were before any transform, kept in one buffer until its document is settled, for a dead letter.
 
 use cdc_core::{Batch, Record};
 
@@ -7,6 +7,7 @@ const NULL: u32 = u32::MAX;
 
 /// Appends key, value and headers.
 pub(crate) fn keep(record: &Record<'_>, out: &mut Vec<u8>) {
+    let record = record.original();
     part(record.key, out);
     part(record.value, out);
     for (name, value) in record.headers() {
@@ -15,11 +16,27 @@ pub(crate) fn keep(record: &Record<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// What was kept: key, value, and the headers' names and values.
+pub(crate) type Kept<'a> = (
+    Option<&'a [u8]>,
+    Option<&'a [u8]>,
+    Vec<(&'a [u8], Option<&'a [u8]>)>,
+);
+
+/// Key, value and headers.
+pub(crate) fn read(kept: &[u8]) -> Kept<'_> {
+    let mut parts = Parts(kept);
+    let (key, value) = (parts.next().flatten(), parts.next().flatten());
+    let mut headers = Vec::new();
+    while let (Some(Some(name)), Some(value)) = (parts.next(), parts.next()) {
+        headers.push((name, value));
+    }
+    (key, value, headers)
+}
+
 /// Writes key, value and headers into a batch as the record that is being written there; headers are marked last.
 pub(crate) fn restore(kept: &[u8], batch: &mut Batch) {
-    let mut parts = Parts(kept);
-    let key = parts.next().flatten();
-    let value = parts.next().flatten();
+    let (key, value, headers) = read(kept);
     if let Some(key) = key {
         batch.buf().extend_from_slice(key);
         batch.mark_key();
@@ -28,7 +45,7 @@ pub(crate) fn restore(kept: &[u8], batch: &mut Batch) {
         batch.buf().extend_from_slice(value);
         batch.mark_value();
     }
-    while let (Some(Some(name)), Some(value)) = (parts.next(), parts.next()) {
+    for (name, value) in headers {
         batch.header(name, value);
     }
 }

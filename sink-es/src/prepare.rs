@@ -306,7 +306,7 @@ impl Delivery {
             let body = bytes.clone().map(|b| ("application/json", b));
             match self.client.send(method.clone(), path, body).await {
                 Ok(a) if !matches!(a.status.as_u16(), 408 | 429 | 500..=599) => return Ok(Some(a)),
-                Err(error) if error.kind() == ErrorKind::Tls => return Err(error),
+                Err(error) if error.kind() != ErrorKind::SinkUnavailable => return Err(error),
                 Ok(_) | Err(_) if self.ledger.failed() => return Ok(None),
                 Ok(_) | Err(_) => pauses.wait("the cluster does not answer for the moment").await,
             }

@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::config::IndexConfig;
 use crate::delivery::refused;
 use crate::json;
+use crate::prepare::segment;
 use crate::reply::BulkReply;
 use crate::route::index_of;
 
@@ -83,6 +84,30 @@ pub async fn probe_topic(config: &IndexConfig, topic: &str) -> Result<ClusterInf
         cluster: root.cluster_name,
         may_write: may_write(&client, &target(config, topic)).await?,
     })
+}
+
+/// The configured ingest pipelines that are not there. What the user may not see counts as there.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn missing_pipelines(config: &IndexConfig) -> Result<Vec<String>, Error> {
+    config.validate()?;
+    let overrides = config.overrides.iter().filter_map(|o| o.pipeline.as_ref());
+    let mut names: Vec<&String> = config.pipeline.iter().chain(overrides).collect();
+    names.sort();
+    names.dedup();
+    let client = Client::new(config)?;
+    let mut missing = Vec::new();
+    for name in names {
+        let path = format!("_ingest/pipeline/{}", segment(name));
+        let answer = client.send(Method::GET, &path, None).await?;
+        match answer.status.as_u16() {
+            200 | 403 => {}
+            404 => missing.push(name.clone()),
+            _ => return Err(refused(&format!("the look at pipeline {name}"), &answer)),
+        }
+    }
+    Ok(missing)
 }
 
 /// The index to try: of resources that others have made, the first.

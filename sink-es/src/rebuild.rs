@@ -11,17 +11,36 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::bulk::Op;
 use crate::client::{Answer, Client};
-use crate::config::IndexConfig;
+use crate::config::{IdFrom, IndexConfig, Versions};
 use crate::delivery::refused;
 use crate::prepare::segment;
-use crate::route::index_of;
+use crate::route::{Route, route_of};
 
 /// Requests that change and compare whole indexes.
 #[derive(Debug)]
 pub struct Rebuild {
     client: Client,
     hasher: foldhash::fast::RandomState,
+}
+
+/// What a new index is filled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilledFrom {
+    /// The records of the topic, as the old one was.
+    Topic,
+    /// The rows of the table, which tell neither coordinates nor when they were written.
+    Table,
+}
+
+/// What two documents with one `_id` must have in common, besides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Their version.
+    pub versions: bool,
+    /// Their content.
+    pub content: bool,
 }
 
 /// How two indexes differ, in documents.
@@ -31,7 +50,7 @@ pub struct Difference {
     pub missing: usize,
     /// In the new one only.
     pub extra: usize,
-    /// In both, with another version or other content.
+    /// In both, and not the same in what is compared.
     pub changed: usize,
     /// Documents in the old index.
     pub documents: usize,
@@ -72,8 +91,17 @@ struct Hit<'a> {
     id: String,
     #[serde(rename = "_version", default)]
     version: u64,
+    /// Where the document lives, if not where its `_id` says.
+    #[serde(rename = "_routing")]
+    routing: Option<String>,
     #[serde(rename = "_source", borrow)]
     source: Option<&'a RawValue>,
+}
+
+/// A document that the two indexes may differ in.
+struct Open {
+    id: String,
+    routing: Option<String>,
 }
 
 /// Sums of an index.
@@ -98,9 +126,16 @@ impl Rebuild {
     /// The name that a topic's documents are written to, and the one index behind that alias.
     ///
     /// # Errors
-    /// When the name is no alias of exactly one index.
-    pub async fn target(&self, config: &IndexConfig, topic: &str) -> Result<(String, String), Error> {
-        let alias = index_of(config, topic)?;
+    /// When the name is no alias of exactly one index, and when the topic's documents cannot be built anew from there.
+    pub async fn target(
+        &self,
+        config: &IndexConfig,
+        topic: &str,
+        from: FilledFrom,
+    ) -> Result<(String, String), Error> {
+        let route = route_of(config, topic)?;
+        check(config, &route, from)?;
+        let alias = route.index.clone();
         let answer = self
             .send(Method::GET, &format!("_alias/{}", segment(&alias)), None)
             .await?;
@@ -119,18 +154,18 @@ impl Rebuild {
         }
     }
 
-    /// Compares all documents of two indexes: `_id`s, versions and, if wanted, content. Documents that differ are looked at
-    /// again for some seconds, since changes go on.
+    /// Compares all documents of two indexes: `_id`s and, as far as wanted, versions and content. Documents that differ are
+    /// looked at again for some seconds, since changes go on.
     ///
     /// # Errors
     /// When the cluster does not answer or refuses.
-    pub async fn compare(&self, old: &str, new: &str, content: bool) -> Result<Difference, Error> {
+    pub async fn compare(&self, old: &str, new: &str, what: Compared) -> Result<Difference, Error> {
         let list = format!("{},{}", segment(old), segment(new));
         let answer = self.send(Method::POST, &format!("{list}/_refresh"), None).await?;
         if !answer.status.is_success() {
             return Err(refused("the refresh of the indexes", &answer));
         }
-        let (a, b) = (self.sums(old, content).await?, self.sums(new, content).await?);
+        let (a, b) = (self.sums(old, what).await?, self.sums(new, what).await?);
         let differs = |id: &str| {
             let part = self.part(id);
             a.parts.get(part) != b.parts.get(part)
@@ -146,17 +181,21 @@ impl Rebuild {
         for (index, found) in [(old, &mut ours), (new, &mut theirs)] {
             let keep = |hit: &Hit<'_>| {
                 if differs(&hit.id) {
-                    found.insert(hit.id.clone(), self.hash(hit));
+                    found.insert(hit.id.clone(), (self.hash(hit, what), hit.routing.clone()));
                 }
             };
-            self.scan(index, content, keep).await?;
+            self.scan(index, what, keep).await?;
         }
-        let mut open: Vec<String> = ours
-            .keys()
-            .chain(theirs.keys().filter(|k| !ours.contains_key(*k)))
-            .cloned()
+        let only_theirs = theirs.iter().filter(|(id, _)| !ours.contains_key(*id));
+        let mut open: Vec<Open> = ours
+            .iter()
+            .filter(|(id, found)| theirs.get(*id).map(|t| t.0) != Some(found.0))
+            .chain(only_theirs)
+            .map(|(id, (_, routing))| Open {
+                id: id.clone(),
+                routing: routing.clone(),
+            })
             .collect();
-        open.retain(|id| ours.get(id) != theirs.get(id));
         for _ in 0..SETTLING.0 {
             let (mut still, mut counted) = (
                 Vec::new(),
@@ -165,10 +204,10 @@ impl Rebuild {
                     ..Difference::default()
                 },
             );
-            for id in open {
+            for one in open {
                 let (old, new) = (
-                    self.document(old, &id, content).await?,
-                    self.document(new, &id, content).await?,
+                    self.document(old, &one, what).await?,
+                    self.document(new, &one, what).await?,
                 );
                 match (old, new) {
                     (a, b) if a == b => continue,
@@ -176,7 +215,7 @@ impl Rebuild {
                     (None, Some(_)) => counted.extra = counted.extra.saturating_add(1),
                     _ => counted.changed = counted.changed.saturating_add(1),
                 }
-                still.push(id);
+                still.push(one);
             }
             difference = counted;
             if still.is_empty() {
@@ -205,7 +244,7 @@ impl Rebuild {
         }
     }
 
-    async fn sums(&self, index: &str, content: bool) -> Result<Sums, Error> {
+    async fn sums(&self, index: &str, what: Compared) -> Result<Sums, Error> {
         let mut sums = Sums {
             parts: vec![0; PARTS],
             documents: 0,
@@ -213,10 +252,10 @@ impl Rebuild {
         let add = |hit: &Hit<'_>| {
             sums.documents = sums.documents.saturating_add(1);
             if let Some(part) = sums.parts.get_mut(self.part(&hit.id)) {
-                *part ^= self.hash(hit);
+                *part ^= self.hash(hit, what);
             }
         };
-        self.scan(index, content, add).await?;
+        self.scan(index, what, add).await?;
         Ok(sums)
     }
 
@@ -224,14 +263,16 @@ impl Rebuild {
         usize::try_from(self.hasher.hash_one(id)).unwrap_or(0) % PARTS
     }
 
-    fn hash(&self, hit: &Hit<'_>) -> u64 {
+    fn hash(&self, hit: &Hit<'_>, what: Compared) -> u64 {
+        let version = what.versions.then_some(hit.version);
         self.hasher
-            .hash_one((hit.id.as_str(), hit.version, hit.source.map(RawValue::get)))
+            .hash_one((hit.id.as_str(), version, hit.source.map(RawValue::get)))
     }
 
     /// Reads all documents of an index as they were at one moment.
-    async fn scan(&self, index: &str, content: bool, mut each: impl FnMut(&Hit<'_>)) -> Result<(), Error> {
-        let body = json!({ "size": PAGE, "sort": ["_doc"], "version": true, "_source": content });
+    async fn scan(&self, index: &str, what: Compared, mut each: impl FnMut(&Hit<'_>)) -> Result<(), Error> {
+        let body =
+            json!({ "size": PAGE, "sort": ["_doc"], "version": what.versions, "_source": what.content });
         let mut answer = self
             .send(
                 Method::POST,
@@ -268,16 +309,28 @@ impl Rebuild {
         }
     }
 
-    /// Version and content of a document as it is now.
-    async fn document(&self, index: &str, id: &str, content: bool) -> Result<Option<(u64, String)>, Error> {
-        let path = format!("{}/_doc/{}?_source={content}", segment(index), segment(id));
+    /// Version and content of a document as it is now; a version that is not compared is left out.
+    async fn document(
+        &self,
+        index: &str,
+        Open { id, routing }: &Open,
+        what: Compared,
+    ) -> Result<Option<(Option<u64>, String)>, Error> {
+        let routing = routing.as_ref().map(|r| format!("&routing={}", segment(r)));
+        let path = format!(
+            "{}/_doc/{}?_source={}{}",
+            segment(index),
+            segment(id),
+            what.content,
+            routing.unwrap_or_default()
+        );
         let answer = self.send(Method::GET, &path, None).await?;
         match answer.status.as_u16() {
             404 => Ok(None),
             200 => {
                 let hit: Hit<'_> = read(&answer)?;
                 Ok(Some((
-                    hit.version,
+                    what.versions.then_some(hit.version),
                     hit.source.map_or_else(String::new, |s| s.get().to_owned()),
                 )))
             }
@@ -289,6 +342,43 @@ impl Rebuild {
         let body = body.map(|b| ("application/json", Bytes::from(b.to_string())));
         self.client.send(method, path, body).await
     }
+}
+
+/// Refuses documents that two writers cannot bring to the same state, and those that another source would give other `_id`s.
+fn check(config: &IndexConfig, route: &Route, from: FilledFrom) -> Result<(), Error> {
+    let refuse = |why: &str, hint: &'static str| {
+        let text = format!(
+            "the index of topic {} cannot be built anew: {why}",
+            route.topic.name
+        );
+        Err(Error::new(ErrorKind::Config, text).with_hint(hint))
+    };
+    if config.streams() {
+        return refuse(
+            "it is a data stream",
+            "data streams only grow, and take no other index in their place",
+        );
+    }
+    let coordinates = route.id_from == IdFrom::Coordinates;
+    if route.put == Op::Update || (config.versions == Versions::None && !coordinates) {
+        return refuse(
+            "its documents have no versions, so that what is written to it from two sides ends in no certain order",
+            "set index.write to insert and index.versions to external_from_wal",
+        );
+    }
+    if route.id_from == IdFrom::Auto {
+        return refuse(
+            "the server chooses its `_id`s, so that nothing tells which documents are the same",
+            "set index.id_from to key",
+        );
+    }
+    if from == FilledFrom::Table && (coordinates || config.versions == Versions::KafkaOffset) {
+        return refuse(
+            "its `_id`s or versions are those of Kafka's records, which the table does not tell",
+            "fill it from the topic: --topic without --table",
+        );
+    }
+    Ok(())
 }
 
 fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {

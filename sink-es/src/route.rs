@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use cdc_core::{Error, ErrorKind, Position, RecordHead, Topic};
+use cdc_core::{Error, ErrorKind, Position, Record, Topic};
 
 use crate::bulk::Op;
 use crate::config::{ConvertConfig, DocumentFrom, IdFrom, IndexConfig, ResourceKind, TopicOverride, Write};
@@ -34,19 +34,42 @@ pub(crate) struct Route {
     pub(crate) typed: bool,
 }
 
+impl Route {
+    /// The way of records that did not get through their transforms: to no index.
+    pub(crate) fn nowhere(topic: &Arc<Topic>) -> Self {
+        Self {
+            topic: Arc::clone(topic),
+            index: String::new(),
+            member: Vec::new(),
+            extra: Vec::new(),
+            put: Op::Index,
+            id_from: IdFrom::Key,
+            id_template: None,
+            routing: None,
+            typed: false,
+        }
+    }
+}
+
 /// Where a record came from, for errors and dead letters.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) route: Arc<Route>,
+    /// Topic that the record came from: another than the route's where a transform has renamed it.
+    pub(crate) topic: Arc<Topic>,
     pub(crate) partition: Option<i32>,
     pub(crate) offset: Option<u64>,
     pub(crate) position: Position,
 }
 
 impl Place {
-    pub(crate) fn new(route: &Arc<Route>, head: &RecordHead) -> Self {
+    /// The place of a record on its way along `route`.
+    pub(crate) fn new(route: &Arc<Route>, record: &Record<'_>) -> Self {
+        // A transform may give it another partition, too.
+        let head = record.original().head;
         Self {
             route: Arc::clone(route),
+            topic: Arc::clone(&head.topic),
             partition: head.partition,
             offset: kafka_offset(head),
             position: head.position,
@@ -56,7 +79,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topic {}", self.route.topic.name)?;
+        write!(f, "topic {}", self.topic.name)?;
         if let (Some(partition), Some(offset)) = (self.partition, self.offset) {
             write!(f, ", partition {partition}, offset {offset}")
         } else {
@@ -224,15 +247,23 @@ impl RouteConfig {
     }
 }
 
+/// Where a topic's documents go, and how.
+///
+/// # Errors
+/// As [`Routes::add`].
+pub(crate) fn route_of(config: &IndexConfig, topic: &str) -> Result<Arc<Route>, Error> {
+    let topic = Arc::new(Topic {
+        name: topic.to_owned(),
+    });
+    Routes::new(config).add(&topic)
+}
+
 /// The index that a topic's documents go to.
 ///
 /// # Errors
 /// As [`Routes::add`].
 pub(crate) fn index_of(config: &IndexConfig, topic: &str) -> Result<String, Error> {
-    let topic = Arc::new(Topic {
-        name: topic.to_owned(),
-    });
-    Routes::new(config).add(&topic).map(|r| r.index.clone())
+    route_of(config, topic).map(|r| r.index.clone())
 }
 
 /// Longest index name that the servers take, in bytes.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cdc_core::seam::{BoxFuture, Sink};
-use cdc_core::{Batch, Error, ErrorKind, Record, Topic};
+use cdc_core::{Batch, Error, ErrorKind, FailedStage, Record, Topic};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::bulk::{Entry, Op};
 use crate::config::IndexConfig;
 use crate::convert::Shape;
-use crate::dead_letter::{self, Content, Letter};
+use crate::dead_letter::Letter;
 use crate::delivery::Delivery;
 use crate::encode::{Encoded, Encoder};
 use crate::ladder::Sample;
@@ -64,14 +64,14 @@ enum Pause {
     /// A tombstone whose version must be looked up.
     Unversioned(Lookup),
     /// A record that makes no document.
-    Bad(Place, &'static str, BadRecord),
+    Bad(BadRecord),
 }
 
-/// The bytes of a record that makes no document.
+/// A record that makes no document, with its bytes as they came.
 struct BadRecord {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Vec<u8>,
+    place: Place,
+    reason: String,
+    stage: Option<FailedStage>,
     kept: Vec<u8>,
 }
 
@@ -167,8 +167,8 @@ impl IndexSink {
                             left_out = left_out.saturating_add(1);
                         }
                     }
-                    Pause::Bad(place, reason, record) => {
-                        self.bad_record(&place, reason, &record).await?;
+                    Pause::Bad(record) => {
+                        self.bad_record(&record).await?;
                         left_out = left_out.saturating_add(1);
                     }
                 }
@@ -216,9 +216,14 @@ impl IndexSink {
                     *left_out = left_out.saturating_add(1);
                 }
                 Encoded::Bad { place, reason } => {
-                    let bad = BadRecord::new(record);
+                    let bad = BadRecord::new(place, reason.to_owned(), None, record);
                     records.next();
-                    break Pause::Bad(place, reason, bad);
+                    break Pause::Bad(bad);
+                }
+                Encoded::Failed { place, failure } => {
+                    let bad = BadRecord::new(place, failure.reason.clone(), Some(failure.stage), record);
+                    records.next();
+                    break Pause::Bad(bad);
                 }
                 Encoded::Entry(entry) => {
                     let i = lane_of(entry.id.map(|_| entry.hash), &mut self.turn, waiting.len());
@@ -325,17 +330,13 @@ impl IndexSink {
         self.wait_for(before).await
     }
 
-    async fn bad_record(&self, place: &Place, reason: &str, record: &BadRecord) -> Result<(), Error> {
+    async fn bad_record(&self, bad: &BadRecord) -> Result<(), Error> {
         let letter = Letter {
-            headers: Some(record.headers.as_slice())
-                .filter(|h| !h.is_empty())
-                .map(Content::new),
-            key: record.key.as_deref().map(Content::new),
-            value: record.value.as_deref().map(Content::new),
-            record: Some(record.kept.as_slice()),
-            ..Letter::new(place, reason)
+            stage: bad.stage,
+            record: &bad.kept,
+            ..Letter::new(&bad.place, &bad.reason)
         };
-        self.delivery.invalid(place, reason, &letter).await
+        self.delivery.invalid(&letter).await
     }
 
     async fn finish(&mut self) -> Result<(), Error> {
@@ -388,15 +389,13 @@ impl Sink for IndexSink {
 }
 
 impl BadRecord {
-    fn new(record: &Record<'_>) -> Self {
-        let mut headers = Vec::new();
-        dead_letter::headers(record.headers(), &mut headers);
+    fn new(place: Place, reason: String, stage: Option<FailedStage>, record: &Record<'_>) -> Self {
         let mut kept = Vec::new();
         original::keep(record, &mut kept);
         Self {
-            key: record.key.map(<[u8]>::to_vec),
-            value: record.value.map(<[u8]>::to_vec),
-            headers,
+            place,
+            reason,
+            stage,
             kept,
         }
     }

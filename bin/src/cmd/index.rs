@@ -24,20 +24,28 @@ enum Action {
         /// Configuration: YAML or a connector's file.
         file: PathBuf,
     },
-    /// Builds a new index beside the old one from the topic, while the pipeline goes on; compares both; then switches the
-    /// alias. The old index stays.
+    /// Builds a new index beside the old one from the topic or the table, while the pipeline goes on; compares both; then
+    /// switches the alias. The old index stays.
     Rebuild {
         /// Configuration: YAML or a connector's file, with the settings and mappings that the new index is to have.
         file: PathBuf,
-        /// The topic.
-        #[arg(long)]
-        topic: String,
+        /// The topic whose index it is, and that fills the new one unless --table does.
+        #[arg(long, required_unless_present = "table")]
+        topic: Option<String>,
+        /// Fills the new index from this table, as SCHEMA.TABLE, instead of from the topic. Repeat it where several tables
+        /// share an index.
+        #[arg(long, value_name = "SCHEMA.TABLE")]
+        table: Vec<String>,
         /// Name of the new index. Default: the alias's name with the time behind it.
         #[arg(long)]
         new_index: Option<String>,
-        /// Switches the alias although the new mapping makes documents differ: compares `_id` and version only.
+        /// Switches the alias although the new mapping makes documents differ: compares `_id` and version only, or with
+        /// --table `_id` only.
         #[arg(long)]
         ignore_content: bool,
+        /// Switches the alias whatever the comparison finds, such as where the old index has lost documents.
+        #[arg(long)]
+        accept_differences: bool,
         /// Leaves the alias as it is, to be switched by hand.
         #[arg(long)]
         no_switch: bool,
@@ -63,16 +71,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Action::Plan { .. } => plan::print(&config).await.context("the plan cannot be made"),
             Action::Rebuild {
                 topic,
+                table,
                 new_index,
                 ignore_content,
+                accept_differences,
                 no_switch,
                 patience,
                 ..
             } => {
                 let order = rebuild::Order {
                     topic: topic.clone(),
+                    tables: table.clone(),
                     new_index: new_index.clone(),
                     content: !ignore_content,
+                    accept_differences: *accept_differences,
                     switch: !no_switch,
                     patience: Duration::from_secs(*patience),
                 };

@@ -7,7 +7,7 @@ use cdc_core::convert::{
     AvroConverter, AvroOptions, ByteArrayConverter, Converter, JsonConverter, JsonOptions,
     SimpleHeaderConverter, StringConverter, SubjectNaming,
 };
-use cdc_core::envelope::{Format, OnRecordError, Reshape};
+use cdc_core::envelope::{Format, Reshape};
 use cdc_core::transform::{ChainConfig, PredicateConfig, StepConfig};
 use cdc_core::types::DecimalFormat;
 use cdc_kafka::{Registry, RegistryConfig};
@@ -136,12 +136,25 @@ impl ConverterConfig {
     }
 }
 
+impl ConvertersConfig {
+    /// Without what reads JSON, for an index stage without transforms: documents are cut out of JSON as it is, with or without
+    /// schemas.
+    pub(super) fn without_json(&self) -> Self {
+        let other =
+            |side: &Option<ConverterConfig>| side.clone().filter(|c| !matches!(c, ConverterConfig::Json(_)));
+        Self {
+            key: other(&self.key),
+            value: other(&self.value),
+            header: other(&self.header),
+        }
+    }
+}
+
 /// What the sections make of records on their way.
 pub(super) fn reshape(
     transforms: Vec<StepConfig>,
     predicates: BTreeMap<String, PredicateConfig>,
     converters: &ConvertersConfig,
-    on_error: OnRecordError,
     format: &Format,
 ) -> Result<Reshape, Problem> {
     let chain = ChainConfig {
@@ -163,6 +176,6 @@ pub(super) fn reshape(
         key: build("key", &converters.key, format.key_schemas)?,
         value: build("value", &converters.value, format.value_schemas)?,
         header: build("header", &converters.header, headers)?,
-        on_error,
+        ..Reshape::default()
     })
 }

@@ -85,9 +85,9 @@ pub struct Config {
     /// Other forms of keys, values and headers than the JSON that `format` describes.
     #[serde(default)]
     pub converters: ConvertersConfig,
-    /// What happens with a record on which a transform or converter fails.
-    #[serde(default)]
-    pub on_record_error: OnRecordError,
+    /// What happens with a record on which a transform or converter fails. Default: where the records go straight to the
+    /// index, what `index.on_invalid_record` says; else `fail`.
+    pub on_record_error: Option<OnRecordError>,
 }
 
 /// Delivery guarantee.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use cdc_core::envelope::{Encoder, Format, Reshape, TopicNaming};
+use cdc_core::envelope::{Encoder, Format, OnRecordError, Reshape, TopicNaming};
 use cdc_core::filter::Capture;
 use cdc_core::wire::ConnectOptions;
+use sink_es::BadDocument;
 
 use super::check;
 use super::{Config, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem, SourceConfig};
@@ -113,14 +114,21 @@ impl Validated {
             None => (None, Capture::new(&cdc_core::filter::Filters::default()).ok()),
         };
         let format = config.format;
-        let reshape = super::converters::reshape(
-            config.transforms,
-            config.predicates,
-            &config.converters,
-            config.on_record_error,
-            &format,
-        );
-        let reshape = keep(reshape, &mut problems);
+        let converters = if stages == Some(Stages::KafkaToIndex) && config.transforms.is_empty() {
+            config.converters.without_json()
+        } else {
+            config.converters
+        };
+        let reshape = super::converters::reshape(config.transforms, config.predicates, &converters, &format);
+        let reshape = keep(reshape, &mut problems).map(|reshape| Reshape {
+            on_error: on_record_error(config.on_record_error, stages, config.index.as_ref()),
+            keep_originals: before_index(stages)
+                && config
+                    .index
+                    .as_ref()
+                    .is_some_and(sink_es::IndexConfig::keeps_letters),
+            ..reshape
+        });
         if let (Some(source), Some(capture)) = (&source, &capture) {
             problems.extend(check_format(&format, capture, source.connect.database()));
         }
@@ -173,6 +181,26 @@ fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Fo
         ));
     }
     None
+}
+
+/// Whether the records that come out of the transforms go straight to the index.
+fn before_index(stages: Option<Stages>) -> bool {
+    matches!(stages, Some(Stages::SourceToIndex | Stages::KafkaToIndex))
+}
+
+/// A record that does not get through the transforms is one that cannot be made into a document, if they stand before the
+/// index.
+fn on_record_error(
+    given: Option<OnRecordError>,
+    stages: Option<Stages>,
+    index: Option<&sink_es::IndexConfig>,
+) -> OnRecordError {
+    let leaves_out = index.is_some_and(|i| *i.for_invalid_records() != BadDocument::Fail);
+    match given {
+        Some(given) => given,
+        None if before_index(stages) && leaves_out => OnRecordError::HandOn,
+        None => OnRecordError::Fail,
+    }
 }
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {

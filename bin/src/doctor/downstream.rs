@@ -45,6 +45,18 @@ pub(super) async fn index(config: &IndexConfig, report: &mut Report) {
                 );
             }
         }
+        Err(error) => return report.fail("index", error.chain(), advice(&error)),
+    }
+    match sink_es::missing_pipelines(config).await {
+        Ok(missing) => {
+            for name in missing {
+                report.fail(
+                    "index",
+                    format!("there is no ingest pipeline {name}"),
+                    Some("create it, or correct index.pipeline".into()),
+                );
+            }
+        }
         Err(error) => report.fail("index", error.chain(), advice(&error)),
     }
 }

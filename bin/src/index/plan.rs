@@ -1,14 +1,12 @@
 //! The requests that a run would send before its first documents.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_core::envelope::Encoder;
-use cdc_core::schema::TypeCatalog;
 use cdc_core::wire::{Purpose, Session};
-use cdc_core::{Error, ErrorKind, catalog};
+use cdc_core::{Error, ErrorKind};
 use cdc_kafka::{GroupWatch, KafkaSource, SourceConfig};
 
+use super::tables::captured;
 use crate::config::Validated;
 
 /// A topic and the schema of its values, if that is known.
@@ -54,34 +52,17 @@ pub async fn print(config: &Validated) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The captured tables with their schemas, as the encoder would write them.
+/// The captured tables' topics with their schemas, as the encoder would write them.
 async fn of_tables(config: &Validated) -> Result<Vec<Topic>, Error> {
     let Some(source) = &config.source else {
         return Ok(Vec::new());
     };
     let mut sql = Session::connect(&source.connect, Purpose::Sql, "pgcdc index plan").await?;
-    let tables = catalog::tables(&mut sql, &config.capture).await?;
-    let oids: Vec<_> = tables
-        .iter()
-        .flat_map(|t| t.columns.iter().map(|c| c.type_oid))
-        .collect();
-    let mut types = TypeCatalog::default();
-    catalog::types(&mut sql, &oids, &mut types).await?;
-    let format = Arc::new(config.format.clone());
-    let encoder = Encoder::new(
-        format,
-        Arc::new(config.capture.clone()),
-        source.connect.database(),
-    )?;
-    let mut topics = Vec::new();
-    for table in &tables {
-        if let Some(plan) = encoder.plan(table, &types)? {
-            let mut schema = Vec::new();
-            plan.value_schema().render(None, &mut schema);
-            topics.push((plan.topic().name.clone(), Some(schema)));
-        }
-    }
-    Ok(topics)
+    let tables = captured(config, source.connect.database(), &mut sql).await?;
+    Ok(tables
+        .into_iter()
+        .map(|t| (t.topic, Some(t.value_schema)))
+        .collect())
 }
 
 /// The topics in Kafka with the schema of one of their records each.

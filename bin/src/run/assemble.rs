@@ -88,6 +88,7 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
             config::SnapshotMode::InitialOnly => SnapshotMode::InitialOnly,
             config::SnapshotMode::WhenNeeded => SnapshotMode::WhenNeeded,
         },
+        snapshot_version: None,
         stream_in_progress: c.streaming.in_progress,
         spool_memory: c.streaming.memory.as_u64(),
         spool_dir: c.streaming.spill_dir.clone(),

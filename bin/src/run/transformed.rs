@@ -8,9 +8,9 @@ use cdc_core::convert::{
 };
 use cdc_core::envelope::{OnRecordError, Reshape};
 use cdc_core::record::{Header, Record, SchemaAndValue};
-use cdc_core::transform::Chain;
 use cdc_core::transform::mosip::{Search, holds_decimal};
-use cdc_core::{Batch, Error, ErrorKind, Lsn, Record as Raw, Topic};
+use cdc_core::transform::{Chain, Stuck};
+use cdc_core::{Batch, Error, FailedStage, Lsn, Record as Raw, Topic};
 use sink_es::config::IdFrom;
 use sink_es::{HttpSearch, IndexConfig};
 
@@ -27,6 +27,8 @@ pub struct Transformed {
     /// Keys are their own text.
     text_keys: bool,
     on_error: OnRecordError,
+    /// Whether what a record was goes on with it, for a dead letter.
+    keep_originals: bool,
     /// Last version on each partition: a tombstone tells none.
     versions: HashMap<(String, Option<i32>), Lsn>,
     /// Topics that transforms named.
@@ -40,7 +42,7 @@ impl Transformed {
     /// # Errors
     /// When lookups cannot be set up.
     pub fn new(reshape: &Reshape, index: &IndexConfig) -> Result<Option<Self>, Error> {
-        if reshape.chain.is_empty() {
+        if reshape.is_direct() {
             return Ok(None);
         }
         let mut chain = reshape.chain.clone();
@@ -62,6 +64,7 @@ impl Transformed {
             out: json(index.uses_schemas()),
             text_keys: index.id_from == IdFrom::KeyText,
             on_error: reshape.on_error,
+            keep_originals: reshape.keep_originals,
             versions: HashMap::new(),
             topics: HashMap::new(),
             spare: Batch::default(),
@@ -71,7 +74,7 @@ impl Transformed {
     /// Sends a batch through the transforms.
     ///
     /// # Errors
-    /// A record that cannot be transformed, unless those are left out; a lookup that is not answered.
+    /// A record that cannot be transformed, unless those are left out or handed on; a lookup that is not answered.
     pub fn apply(&mut self, batch: Batch) -> Result<Batch, Error> {
         let mut out = std::mem::take(&mut self.spare);
         // Lookups wait for their answers.
@@ -82,34 +85,28 @@ impl Transformed {
     }
 
     fn one(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
-        let Err(error) = self.changed(raw, out) else {
+        let Err(stuck) = self.changed(raw, out) else {
             return Ok(());
         };
         out.discard();
-        if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
-            return Err(error);
+        match self.on_error {
+            _ if stuck.is_transient() => return Err(stuck.into_error()),
+            OnRecordError::Fail => {
+                return Err(stuck.into_error().with_hint(
+                    "correct the record or the transform, or set index.on_invalid_record to skip or a dead letter",
+                ));
+            }
+            OnRecordError::HandOn => out.finish_failed(raw, stuck.into_failure()),
+            OnRecordError::Skip => {
+                metrics::counter!(cdc_core::telemetry::RECORDS_SKIPPED).increment(1);
+                tracing::error!(error = %stuck.into_error().chain(), "a record is left out");
+            }
         }
-        metrics::counter!(cdc_core::telemetry::RECORDS_SKIPPED).increment(1);
-        tracing::error!(error = %error.chain(), "a record is left out");
         Ok(())
     }
 
-    fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Error> {
-        let cannot = |what: &str, e: &ConvertError| {
-            let kind = if e.is_transient() {
-                ErrorKind::SinkUnavailable
-            } else {
-                ErrorKind::Transform
-            };
-            Error::new(
-                kind,
-                format!(
-                    "{what} of a record of topic {} at offset {}",
-                    raw.head.topic.name, raw.head.position.seq
-                ),
-            )
-            .with_source(e.clone())
-        };
+    fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Stuck> {
+        let cannot = |stage, what: &str, e: &ConvertError| Stuck::at_converter(stage, what, raw.head, e);
         let mut head = raw.head.clone();
         let place = (head.topic.name.clone(), head.partition);
         // The transforms may take away what tells the version.
@@ -142,7 +139,7 @@ impl Transformed {
         for (name, value) in raw.headers() {
             let data = SimpleHeaderConverter
                 .read(&context, value)
-                .map_err(|e| cannot("a header", &e))?;
+                .map_err(|e| cannot(FailedStage::HeaderConverter, "a header cannot be read", &e))?;
             headers.push(Header {
                 name: String::from_utf8_lossy(name).as_ref().into(),
                 data,
@@ -150,21 +147,17 @@ impl Transformed {
         }
         let record = Record {
             head,
-            key: key.map_err(|e| cannot("the key", &e))?,
-            value: value.map_err(|e| cannot("the value", &e))?,
+            key: key.map_err(|e| cannot(FailedStage::KeyConverter, "the key cannot be read", &e))?,
+            value: value.map_err(|e| cannot(FailedStage::ValueConverter, "the value cannot be read", &e))?,
             headers,
         };
-        let changed = self.chain.apply(record).map_err(|e| {
-            let kind = if e.reason.is_transient() {
-                ErrorKind::SinkUnavailable
-            } else {
-                ErrorKind::Transform
-            };
-            Error::new(kind, e.to_string())
-        })?;
+        let changed = self.chain.apply(record).map_err(|e| Stuck::at_step(&e))?;
         let Some(record) = changed else { return Ok(()) };
+        if self.keep_originals {
+            out.keep_original(raw);
+        }
         self.write(record, raw, out)
-            .map_err(|e| cannot("the outcome", &e))
+            .map_err(|e| cannot(FailedStage::ValueConverter, "the outcome cannot be written", &e))
     }
 
     fn write(&mut self, mut record: Record, raw: &Raw<'_>, out: &mut Batch) -> Result<(), ConvertError> {
@@ -185,8 +178,11 @@ impl Transformed {
         if some {
             out.mark_key();
         }
-        for (name, value) in raw.headers() {
-            out.header(name, value);
+        let mut text = Vec::new();
+        for header in &record.headers {
+            text.clear();
+            let some = SimpleHeaderConverter.write(&context, &header.data, &mut text)?;
+            out.header(header.name.as_bytes(), some.then_some(text.as_slice()));
         }
         // What a transform made null is a tombstone, whatever its schema.
         if !record.value.value.is_null() {

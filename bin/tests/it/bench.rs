@@ -1,7 +1,7 @@
 //! A database and runs of the program on it, with records and offset in files.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,24 @@ impl Bench {
              format: {{topic_prefix: srv, key_schemas: false, value_schemas: false}}\nlog: {{format: text}}\n\
              output: {{type: ndjson, path: '{dir}/out'}}\noffsets: {{type: file, path: '{dir}/offsets'}}\n"
         );
+        self.run(&config)
+    }
+
+    /// The connection text of the database.
+    pub(crate) fn url(&self) -> String {
+        format!("{} dbname={}", self.server, self.name)
+    }
+
+    /// Writes the configuration into the test's directory.
+    pub(crate) fn write(&self, config: &str) -> PathBuf {
         let file = self.dir.path().join("pgcdc.yaml");
         std::fs::write(&file, config).unwrap();
+        file
+    }
+
+    /// Starts the program with this configuration.
+    pub(crate) fn run(&self, config: &str) -> Run<'_> {
+        let file = self.write(config);
         let log = File::options()
             .create(true)
             .append(true)

@@ -98,6 +98,10 @@ fn each_property_sets_its_key() {
             "behavior.on.malformed.documents=ignore\nerrors.deadletterqueue.topic.name=dlq",
             "  on_bad_document:\n    dead_letter_topic: dlq\n",
         ),
+        (
+            "aws.region=eu-west-1\naws.service.signing.name=aoss",
+            "    aws:\n      region: eu-west-1\n      service: aoss\n",
+        ),
         ("drop.invalid.message=true", "  on_invalid_record: skip\n"),
         (
             "errors.tolerance=all\nerrors.deadletterqueue.topic.name=dlq",

@@ -13,4 +13,8 @@ mod errors;
 mod import;
 mod import_converters;
 mod import_sink;
+mod index_errors;
+mod index_letters;
+mod index_rebuild;
 mod runs;
+mod search;

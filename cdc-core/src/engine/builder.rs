@@ -396,6 +396,7 @@ impl Pipeline {
             initial_statements: source.initial_statements.clone(),
             exported: snapshot.name.clone(),
             lsn: snapshot.lsn,
+            version: self.source.snapshot_version,
             tables,
             types: Arc::new(types),
             encoder: self.encoder.clone(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Lsn;
 use crate::wire::ConnectOptions;
 
 /// Looks up names without a schema as a session of the server's defaults does, for statements that users write: our own
@@ -87,6 +88,9 @@ pub struct SourceOptions {
     pub publication: PublicationOptions,
     /// Snapshot mode.
     pub snapshot: SnapshotMode,
+    /// Version that rows of the snapshot have for last-writer-wins sinks, where it must not be the snapshot's position:
+    /// another pipeline writes the same rows, and every change it brings must win.
+    pub snapshot_version: Option<Lsn>,
     /// Whether the server streams transactions in progress (14 and later).
     pub stream_in_progress: bool,
     /// Bytes of such transactions kept in memory before they go to a file.
@@ -123,6 +127,7 @@ impl SourceOptions {
                 publish: None,
             },
             snapshot: SnapshotMode::Initial,
+            snapshot_version: None,
             stream_in_progress: true,
             spool_memory: Self::SPOOL_MEMORY,
             spool_dir: None,

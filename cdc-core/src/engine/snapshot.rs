@@ -24,6 +24,8 @@ pub struct SnapshotJob {
     /// WAL position that the rows carry: that of the snapshot, which sees exactly the transactions that commit below, or an
     /// earlier one where the stream begins before the snapshot. None: the reader asks for the current position.
     pub lsn: Option<Lsn>,
+    /// Version of the rows for last-writer-wins sinks; none: the position that they carry.
+    pub version: Option<Lsn>,
     /// Tables, in the order in which their rows are to come.
     pub tables: Vec<Table>,
     /// Types of their columns.

@@ -16,9 +16,9 @@ use crate::convert::{
 };
 use crate::record::{Header, Record, SchemaAndValue, SchemaCache};
 use crate::telemetry::RECORDS_SKIPPED;
-use crate::transform::Chain;
+use crate::transform::{Chain, Stuck};
 use crate::types::DecimalFormat;
-use crate::{Batch, Error, ErrorKind, RecordHead, Topic};
+use crate::{Batch, Error, FailedStage, RecordHead, Topic};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ pub enum OnRecordError {
     Fail,
     /// The record is left out, logged and counted.
     Skip,
+    /// The record goes on as it came, with the reason: the sink does with it what it does with records that it cannot take.
+    /// Not a word of the configuration, but what an index that leaves out bad records implies.
+    #[serde(skip)]
+    HandOn,
 }
 
 /// Transforms and converters of a pipeline. What is not given is JSON as the format has it.
@@ -47,6 +51,8 @@ pub struct Reshape {
     pub header: Option<Box<dyn Converter>>,
     /// What happens with a record on which one of them fails.
     pub on_error: OnRecordError,
+    /// Whether a record goes on with what it was before the transforms, for a sink that may have to put that aside.
+    pub keep_originals: bool,
 }
 
 impl Reshape {
@@ -74,6 +80,7 @@ pub(super) struct Reshaper {
     value: Box<dyn Converter>,
     header: Box<dyn Converter>,
     on_error: OnRecordError,
+    keep_originals: bool,
     readers: SchemaCache<JsonReader>,
     text: Arc<Schema>,
     /// Topics that transforms named: one of each, as sinks expect.
@@ -106,6 +113,7 @@ impl Reshaper {
             value: reshape.value.unwrap_or_else(|| json(format.value_schemas)),
             header: reshape.header.unwrap_or_else(header),
             on_error: reshape.on_error,
+            keep_originals: reshape.keep_originals,
             readers: SchemaCache::default(),
             text: Arc::new(Schema::new(Kind::String)),
             topics: HashMap::default(),
@@ -151,13 +159,17 @@ impl Reshaper {
         out: &mut Batch,
     ) -> Result<(), Error> {
         let done = self.reshape(encoded, has_tombstone, schemas, out);
-        let Err(error) = done else { return Ok(()) };
+        let Err(stuck) = done else { return Ok(()) };
         out.discard();
-        if self.on_error == OnRecordError::Fail || error.kind() != ErrorKind::Transform {
-            return Err(error);
+        match self.on_error {
+            _ if stuck.is_transient() => return Err(stuck.into_error()),
+            OnRecordError::Fail => return Err(stuck.into_error()),
+            OnRecordError::HandOn => out.finish_failed(encoded, stuck.into_failure()),
+            OnRecordError::Skip => {
+                metrics::counter!(RECORDS_SKIPPED).increment(1);
+                tracing::error!(error = %stuck.into_error().chain(), "a record is left out");
+            }
         }
-        metrics::counter!(RECORDS_SKIPPED).increment(1);
-        tracing::error!(error = %error.chain(), "a record is left out");
         Ok(())
     }
 
@@ -167,8 +179,11 @@ impl Reshaper {
         has_tombstone: bool,
         schemas: Schemas<'_>,
         out: &mut Batch,
-    ) -> Result<(), Error> {
-        let unreadable = |e: ConvertError| failed("an encoded record cannot be read", encoded, &e);
+    ) -> Result<(), Stuck> {
+        let unreadable = |e: ConvertError| {
+            let what = "an encoded record cannot be read";
+            Stuck::at_converter(FailedStage::ValueConverter, what, encoded.head, &e)
+        };
         if self.chain.is_empty() {
             let content = Content {
                 head: encoded.head.clone(),
@@ -176,6 +191,9 @@ impl Reshaper {
                 key: Side::Encoded(encoded.key, schemas.key),
                 value: Side::Encoded(encoded.value, Some(schemas.value)),
             };
+            if self.keep_originals {
+                out.keep_original(encoded);
+            }
             return self.write(content, encoded, out);
         }
         let mut record = self.read(encoded, schemas).map_err(unreadable)?;
@@ -184,10 +202,14 @@ impl Reshaper {
         }
         let shared = has_tombstone.then_some(&mut self.shared);
         let changed = self.chain.apply_sharing(record, shared);
-        let changed = changed.map_err(|e| Error::new(ErrorKind::Transform, e.to_string()))?;
-        let Some(mut record) = changed else { return Ok(()) };
+        let Some(mut record) = changed.map_err(|e| Stuck::at_step(&e))? else {
+            return Ok(());
+        };
         if !Arc::ptr_eq(&record.head.topic, &encoded.head.topic) {
             self.one_of_each(&mut record);
+        }
+        if self.keep_originals {
+            out.keep_original(encoded);
         }
         let content = Content {
             head: record.head,
@@ -235,24 +257,26 @@ impl Reshaper {
         Ok(headers)
     }
 
-    fn write(&mut self, content: Content<'_>, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Error> {
+    fn write(&mut self, content: Content<'_>, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Stuck> {
         let context = Context {
             topic: &content.head.topic.name,
             headers: content.headers,
         };
-        let failed = |what: &str, e: &ConvertError| failed(what, encoded, e);
+        let stuck = |stage, what: &str, e: &ConvertError| Stuck::at_converter(stage, what, encoded.head, e);
         if content
             .key
             .write(&mut *self.key, &mut self.readers, &context, out.buf())
-            .map_err(|e| failed("the key cannot be written", &e))?
+            .map_err(|e| stuck(FailedStage::KeyConverter, "the key cannot be written", &e))?
         {
             out.mark_key();
         }
         for header in content.headers {
             self.header_bytes.clear();
             let some = self.header.write(&context, &header.data, &mut self.header_bytes);
-            let some =
-                some.map_err(|e| failed(&format!("the header {} cannot be written", header.name), &e))?;
+            let some = some.map_err(|e| {
+                let what = format!("the header {} cannot be written", header.name);
+                stuck(FailedStage::HeaderConverter, &what, &e)
+            })?;
             out.header(
                 header.name.as_bytes(),
                 some.then_some(self.header_bytes.as_slice()),
@@ -268,7 +292,7 @@ impl Reshaper {
         if content
             .value
             .write(&mut *self.value, &mut self.readers, &context, out.buf())
-            .map_err(|e| failed("the value cannot be written", &e))?
+            .map_err(|e| stuck(FailedStage::ValueConverter, "the value cannot be written", &e))?
         {
             out.mark_value();
         }
@@ -328,19 +352,4 @@ fn read(
         value: reader.read(payload)?,
         schema: Some(Arc::clone(schema)),
     })
-}
-
-fn failed(what: &str, encoded: &Encoded<'_>, cause: &ConvertError) -> Error {
-    let at = encoded.head.position;
-    let kind = if cause.is_transient() {
-        ErrorKind::SinkUnavailable
-    } else {
-        ErrorKind::Transform
-    };
-    let (topic, lsn, seq) = (&encoded.head.topic.name, at.commit_lsn, at.seq);
-    Error::new(
-        kind,
-        format!("{what}: record of topic {topic} at position {lsn}/{seq}"),
-    )
-    .with_source(cause.clone())
 }

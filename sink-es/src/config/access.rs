@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::config;
 
-/// Credentials: exactly one of user name with password, API key, bearer token. Each secret is given here or by file.
+/// Credentials: exactly one of user name with password, API key, bearer token, AWS signatures. Each secret is given here or by file.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
@@ -38,6 +38,36 @@ pub struct AuthConfig {
     /// File that holds the bearer token.
     #[serde(default)]
     pub bearer_token_file: Option<PathBuf>,
+    /// Signs requests for Amazon OpenSearch Service (AWS Signature Version 4). Needs a program built with the feature `aws`.
+    #[serde(default)]
+    pub aws: Option<AwsConfig>,
+}
+
+/// Signatures for Amazon OpenSearch Service. The keys come from where AWS's tools have them: environment variables, the files
+/// `~/.aws/config` and `credentials`, a web identity token, the metadata of container or instance. They are renewed in time.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AwsConfig {
+    /// The service that answers at `index.urls`.
+    #[serde(default)]
+    pub service: AwsService,
+    /// Region, such as `eu-central-1`. Default: that of `AWS_REGION`, the profile or the instance.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Profile in AWS's files. Default: that of `AWS_PROFILE`, or `default`.
+    #[serde(default)]
+    pub profile: Option<String>,
+}
+
+/// A service of AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AwsService {
+    /// A domain of Amazon OpenSearch Service.
+    #[default]
+    Es,
+    /// A collection of Amazon OpenSearch Serverless.
+    Aoss,
 }
 
 /// Certificates for `https`, all PEM.
@@ -125,10 +155,19 @@ impl AuthConfig {
         let basic = self.username.is_some() || self.password.is_some() || self.password_file.is_some();
         let key = self.api_key.is_some() || self.api_key_file.is_some();
         let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
-        if u8::from(basic) + u8::from(key) + u8::from(bearer) != 1 {
+        let aws = self.aws.is_some();
+        if u8::from(basic) + u8::from(key) + u8::from(bearer) + u8::from(aws) != 1 {
             return Err(config(
-                "index.auth takes exactly one of username with password, api_key, bearer_token",
+                "index.auth takes exactly one of username with password, api_key, bearer_token, aws",
             ));
+        }
+        if aws && !cfg!(feature = "aws") {
+            return Err(config(
+                "index.auth.aws needs a program that can sign requests, and this one was built without it: build it with `cargo build --release --features aws`, or log in as a user of the domain",
+            ));
+        }
+        if self.aws.as_ref().is_some_and(|a| a.region.as_deref() == Some("")) {
+            return Err(config("index.auth.aws.region must not be empty"));
         }
         let twice = [
             (

@@ -73,6 +73,20 @@ impl IndexConfig {
         self.mapping.infer || self.mapping.convert != super::ConvertConfig::default()
     }
 
+    /// What happens to a record that cannot be made into a document.
+    #[must_use]
+    pub fn for_invalid_records(&self) -> &BadDocument {
+        self.on_invalid_record.as_ref().unwrap_or(&self.on_bad_document)
+    }
+
+    /// Whether anything becomes a dead letter.
+    #[must_use]
+    pub fn keeps_letters(&self) -> bool {
+        [&self.on_bad_document, self.for_invalid_records()]
+            .iter()
+            .any(|p| matches!(p, BadDocument::DeadLetter(_) | BadDocument::DeadLetterTopic(_)))
+    }
+
     /// The Kafka topic that dead letters go to, if any does.
     #[must_use]
     pub fn dead_letter_topic(&self) -> Option<&str> {

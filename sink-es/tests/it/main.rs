@@ -2,6 +2,8 @@
 //! server where the faults are ones that a real one does not make on demand.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may")]
 
+#[cfg(feature = "aws")]
+mod amazon;
 mod bad_documents;
 mod documents;
 mod events;

@@ -2,10 +2,23 @@
 
 use reqwest::Method;
 use serde_json::json;
-use sink_es::{Difference, Rebuild, plan};
+use sink_es::{Compared, Difference, FilledFrom, Rebuild, plan};
 
 use crate::events::{Events, index};
 use crate::node::Node;
+
+const ALL: Compared = Compared {
+    versions: true,
+    content: true,
+};
+const VERSIONS: Compared = Compared {
+    versions: true,
+    content: false,
+};
+const CONTENT: Compared = Compared {
+    versions: false,
+    content: true,
+};
 
 #[tokio::test]
 async fn two_indexes_are_compared_and_the_alias_is_switched() {
@@ -20,15 +33,15 @@ async fn two_indexes_are_compared_and_the_alias_is_switched() {
     }
     let config = old.config(&json!({ "name": alias }));
     let rebuild = Rebuild::new(&config).unwrap();
-    let none = rebuild.target(&config, "t").await.unwrap_err();
+    let none = rebuild.target(&config, "t", FilledFrom::Topic).await.unwrap_err();
     assert!(none.to_string().contains("is no alias"), "{none}");
     let add = json!({ "actions": [{ "add": { "index": old.topic, "alias": alias } }] });
     assert_eq!(old.call(Method::POST, "_aliases", Some(add)).await.0, 200);
     assert_eq!(
-        rebuild.target(&config, "t").await.unwrap(),
+        rebuild.target(&config, "t", FilledFrom::Table).await.unwrap(),
         (alias.clone(), old.topic.clone())
     );
-    let same = rebuild.compare(&old.topic, &new.topic, true).await.unwrap();
+    let same = rebuild.compare(&old.topic, &new.topic, ALL).await.unwrap();
     assert_eq!(
         same,
         Difference {
@@ -57,11 +70,17 @@ async fn two_indexes_are_compared_and_the_alias_is_switched() {
             new.call(Method::PUT, &path, Some(json!({ "id": 2 }))).await;
         })
     };
-    let ids = rebuild.compare(&old.topic, &new.topic, false).await.unwrap();
+    let ids = rebuild.compare(&old.topic, &new.topic, VERSIONS).await.unwrap();
     later.await.unwrap();
     assert_eq!((ids.missing, ids.extra), (0, 0), "{ids:?}");
+    // Versions alone do not tell: the version is the same, the content is not.
+    let content = rebuild.compare(&old.topic, &new.topic, CONTENT).await.unwrap();
+    assert_eq!((content.missing, content.extra, content.changed), (0, 0, 1));
     rebuild.switch(&alias, &old.topic, &new.topic).await.unwrap();
-    assert_eq!(rebuild.target(&config, "t").await.unwrap().1, new.topic);
+    assert_eq!(
+        rebuild.target(&config, "t", FilledFrom::Table).await.unwrap().1,
+        new.topic
+    );
     old.remove().await;
     new.remove().await;
 }
@@ -92,4 +111,87 @@ async fn a_plan_says_what_a_run_would_do_and_does_nothing() {
         ["field a is mapped as boolean, and the column needs text"]
     );
     node.remove().await;
+}
+
+#[tokio::test]
+async fn what_two_writers_cannot_bring_to_one_state_is_refused_before_anything_is_made() {
+    let node = Node::new("refused");
+    for (config, from, why) in [
+        (
+            json!({ "write": "upsert" }),
+            FilledFrom::Topic,
+            "have no versions",
+        ),
+        (
+            json!({ "versions": "none" }),
+            FilledFrom::Table,
+            "have no versions",
+        ),
+        (
+            json!({ "id_from": "auto" }),
+            FilledFrom::Topic,
+            "chooses its `_id`s",
+        ),
+        (
+            json!({ "id_from": "coordinates" }),
+            FilledFrom::Table,
+            "Kafka's records",
+        ),
+        (
+            json!({ "versions": "kafka_offset" }),
+            FilledFrom::Table,
+            "Kafka's records",
+        ),
+        (
+            json!({ "data_stream": { "type": "logs", "dataset": "d" }, "delete_on": "nothing" }),
+            FilledFrom::Topic,
+            "data stream",
+        ),
+        (
+            json!({ "id_from": "coordinates" }),
+            FilledFrom::Topic,
+            "is no alias",
+        ),
+    ] {
+        let config = node.config(&config);
+        let rebuild = Rebuild::new(&config).unwrap();
+        let said = rebuild.target(&config, &node.topic, from).await.unwrap_err();
+        assert!(said.to_string().contains(why), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn documents_that_live_by_their_routing_are_compared_where_they_live() {
+    let (old, new) = (Node::new("old-routed"), Node::new("new-routed"));
+    for node in [&old, &new] {
+        let settings = json!({ "settings": { "number_of_shards": 5, "number_of_replicas": 0 } });
+        assert_eq!(node.call(Method::PUT, &node.topic, Some(settings)).await.0, 200);
+        let mut e = Events::new(&node.topic);
+        for id in 1..=20 {
+            e.put(8 * id, id, &json!({ "id": id, "shop": format!("s{id}") }));
+        }
+        let config = node.config(&json!({ "routing": "{value.shop}" }));
+        index(&config, [e.take()]).await.unwrap();
+    }
+    let change = |routing: u64| format!("{}/_doc/3?routing=s{routing}", new.topic);
+    assert_eq!(
+        new.call(Method::PUT, &change(3), Some(json!({ "id": 0 })))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        new.call(Method::DELETE, &format!("{}/_doc/4?routing=s4", new.topic), None)
+            .await
+            .0,
+        200
+    );
+    let rebuild = Rebuild::new(&old.config(&json!({}))).unwrap();
+    let found = rebuild.compare(&old.topic, &new.topic, CONTENT).await.unwrap();
+    assert_eq!(
+        (found.documents, found.missing, found.extra, found.changed),
+        (20, 1, 0, 1)
+    );
+    old.remove().await;
+    new.remove().await;
 }

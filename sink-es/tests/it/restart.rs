@@ -39,7 +39,9 @@ impl Own {
         let free = |p: u16| std::net::TcpListener::bind(("127.0.0.1", p)).is_ok();
         let port = (9260..=9299).find(|&p| free(p) && free(p + 1000)).unwrap();
         let own = Self { port };
-        own.run(&["up"]);
+        // The version under test, if the tests run against several.
+        let version = std::env::var("PGCDC_TEST_INDEX_VERSION").unwrap_or_else(|_| "2".into());
+        own.run(&["up", "--version", &version]);
         own
     }
 }

@@ -92,8 +92,9 @@ pub(in super::super) fn complete(
         Some(text) => parse::flag(&text).map_err(|e| ("drop.invalid.message".to_owned(), e))?,
         None => false,
     };
-    if tolerant && given("transforms").is_some() {
-        draft.set("on_record_error", "skip");
+    // What transforms fail on goes the way of invalid records. The connector tolerates that only if all errors are tolerated.
+    if drops && !tolerant && given("transforms").is_some() {
+        draft.set("on_record_error", "fail");
     }
     draft.set(
         "index.on_invalid_record",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::super::draft::Draft;
 use super::super::super::parse;
-use super::super::row::{Given, Row, list, no_meaning, refused, refused_unless, text, with};
+use super::super::row::{Given, Row, list, no_meaning, refused, refused_unless, text, with, word};
 
 pub(in super::super) const TARGETS: &[Row] = &[
     with("data.stream.type", "none", "index.data_stream.type", stream_type),
@@ -77,9 +77,16 @@ pub(in super::super) const TARGETS: &[Row] = &[
         "connection.ssl.<setting>",
         "name PEM files in the YAML file: `index.tls`",
     ),
+    text("aws.region", "", "index.auth.aws.region"),
+    word(
+        "aws.service.signing.name",
+        "es",
+        "index.auth.aws.service",
+        &[("es", "es"), ("aoss", "aoss")],
+    ),
     refused(
         "aws.<setting>",
-        "requests are not signed for AWS: use a user of the domain, or a signing proxy",
+        "keys are taken from where AWS's tools have them: environment, profile, web identity, instance",
     ),
 ];
 
