@@ -6,6 +6,7 @@ import io.confluent.kafka.serializers.KafkaAvroDeserializer;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -16,9 +17,9 @@ import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.storage.Converter;
 
 /**
- * Reads a partition of a topic from Kafka with the real Java classes and prints each record as a line of JSON.
+ * Reads partitions of topics from Kafka with the real Java classes and prints each record as a line of JSON.
  *
- * <p>{@code ReadBack BOOTSTRAP REGISTRY FORM TOPIC PARTITION OFFSET} reads from OFFSET to the end. FORM says how keys and values are
+ * <p>{@code ReadBack BOOTSTRAP REGISTRY FORM {TOPIC PARTITION OFFSET}…} reads each from OFFSET to its end. FORM says how keys and values are
  * read: {@code text} as {@link WireText} shows them, {@code json} and {@code plain} by Connect's JsonConverter with and without
  * schemas, {@code connect} by Confluent's AvroConverter, {@code generic} by Confluent's KafkaAvroDeserializer. All but the first are
  * printed by {@link Shown}, so that what they read can be compared.
@@ -30,16 +31,17 @@ public class ReadBack {
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
     System.setOut(System.err); // what libraries print is no record
     Form form = Form.of(args[2], args[1]);
-    TopicPartition partition = new TopicPartition(args[3], Integer.parseInt(args[4]));
+    Map<TopicPartition, Long> starts = new LinkedHashMap<>();
+    for (int i = 3; i < args.length; i += 3) starts.put(new TopicPartition(args[i], Integer.parseInt(args[i + 1])), Long.parseLong(args[i + 2]));
     Map<String, Object> settings = Map.of("bootstrap.servers", args[0], "isolation.level", "read_committed");
     ByteArrayDeserializer bytes = new ByteArrayDeserializer();
     try (KafkaConsumer<byte[], byte[]> consumer = new KafkaConsumer<>(settings, bytes, bytes)) {
-      consumer.assign(List.of(partition));
-      consumer.seek(partition, Long.parseLong(args[5]));
-      long end = consumer.endOffsets(List.of(partition)).get(partition);
-      while (consumer.position(partition) < end) {
-        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
-          out.println(line(form, record));
+      for (TopicPartition partition : starts.keySet()) {
+        consumer.assign(List.of(partition));
+        consumer.seek(partition, starts.get(partition));
+        long end = consumer.endOffsets(List.of(partition)).get(partition);
+        while (consumer.position(partition) < end) {
+          for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) out.println(line(form, record));
         }
       }
     }

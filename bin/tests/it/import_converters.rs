@@ -63,8 +63,8 @@ fn cloud_events_have_avros_settings_behind_a_prefix() {
     for line in [
         "event: avro",
         "data: avro",
-        "- http://a",
-        "- http://b",
+        "- \"http://a\"",
+        "- \"http://b\"",
         "username: u",
         "password: ${PGCDC_VALUE_REGISTRY_PASSWORD:?",
         "auto_register: false",
