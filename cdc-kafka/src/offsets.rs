@@ -155,7 +155,8 @@ fn connect(config: &KafkaConfig) -> Result<FutureProducer<Quiet>, Error> {
         config: compact.into(),
     };
     topics::create(&admin, &[(topic, &settings)])?;
-    Ok(producer)
+    // Somebody else may have made it just now, in another way.
+    topics::refuse_deleting(&admin, topic).map(|()| producer)
 }
 
 /// Offset and value of the last committed record of a key; none if there is none or its last record is a tombstone.

@@ -155,7 +155,15 @@ impl Delivery {
             None => (name, Some(creation(&p.config, &route.topic.name))),
         };
         let answer = self.ask(Method::PUT, &path, body.as_ref()).await?;
-        accept(answer, &format!("the creation of {}", route.index), true)
+        let refused = |a: &Answer| a.status.as_u16() == 400;
+        let correct = answer.as_ref().is_some_and(refused);
+        accept(answer, &format!("the creation of {}", route.index), true).map_err(|e| {
+            if correct {
+                e.with_hint("correct index.settings, index.mappings or index.name")
+            } else {
+                e
+            }
+        })
     }
 
     /// Looks at a schema that a route's records come with from now on: puts what fields it adds, and returns the conversions

@@ -68,8 +68,12 @@ impl Difference {
 const PAGE: usize = 1000;
 /// Parts that documents are divided into by their `_id`s: where two sums differ, only those parts are looked at.
 const PARTS: usize = 1 << 16;
-/// How long documents that differ are looked at again: changes reach the two indexes at different times.
-const SETTLING: (usize, Duration) = (40, Duration::from_millis(500));
+/// So many documents that differ are looked at one by one.
+const FEW: usize = 500;
+/// How often, and how far apart, indexes are read again that differ in more: one of them may be behind.
+const SCANS: (usize, Duration) = (5, Duration::from_secs(3));
+/// Single documents are looked at again until so many looks have brought nothing: changes reach the indexes at different times.
+const SETTLING: (usize, Duration) = (20, Duration::from_millis(500));
 
 #[derive(Deserialize)]
 struct Page<'a> {
@@ -160,23 +164,44 @@ impl Rebuild {
     /// # Errors
     /// When the cluster does not answer or refuses.
     pub async fn compare(&self, old: &str, new: &str, what: Compared) -> Result<Difference, Error> {
+        let mut scans = 1;
+        loop {
+            let (difference, open) = self.compare_once(old, new, what).await?;
+            if open.len() <= FEW {
+                return self.settle(old, new, what, difference, open).await;
+            }
+            if scans == SCANS.0 {
+                return Ok(difference);
+            }
+            scans += 1;
+            tokio::time::sleep(SCANS.1).await;
+        }
+    }
+
+    /// Compares the indexes as they are at one moment each; returns the documents that differ, too.
+    async fn compare_once(
+        &self,
+        old: &str,
+        new: &str,
+        what: Compared,
+    ) -> Result<(Difference, Vec<Open>), Error> {
         let list = format!("{},{}", segment(old), segment(new));
         let answer = self.send(Method::POST, &format!("{list}/_refresh"), None).await?;
         if !answer.status.is_success() {
             return Err(refused("the refresh of the indexes", &answer));
         }
         let (a, b) = (self.sums(old, what).await?, self.sums(new, what).await?);
-        let differs = |id: &str| {
-            let part = self.part(id);
-            a.parts.get(part) != b.parts.get(part)
-        };
         let mut difference = Difference {
             documents: a.documents,
             ..Difference::default()
         };
         if a.parts == b.parts {
-            return Ok(difference);
+            return Ok((difference, Vec::new()));
         }
+        let differs = |id: &str| {
+            let part = self.part(id);
+            a.parts.get(part) != b.parts.get(part)
+        };
         let (mut ours, mut theirs) = (HashMap::new(), HashMap::new());
         for (index, found) in [(old, &mut ours), (new, &mut theirs)] {
             let keep = |hit: &Hit<'_>| {
@@ -186,24 +211,38 @@ impl Rebuild {
             };
             self.scan(index, what, keep).await?;
         }
-        let only_theirs = theirs.iter().filter(|(id, _)| !ours.contains_key(*id));
-        let mut open: Vec<Open> = ours
-            .iter()
-            .filter(|(id, found)| theirs.get(*id).map(|t| t.0) != Some(found.0))
-            .chain(only_theirs)
-            .map(|(id, (_, routing))| Open {
-                id: id.clone(),
-                routing: routing.clone(),
-            })
-            .collect();
-        for _ in 0..SETTLING.0 {
-            let (mut still, mut counted) = (
-                Vec::new(),
-                Difference {
-                    documents: a.documents,
-                    ..Difference::default()
-                },
-            );
+        let mut open = Vec::new();
+        for (id, (hash, routing)) in ours {
+            match theirs.remove(&id) {
+                Some((other, _)) if other == hash => continue,
+                Some(_) => difference.changed += 1,
+                None => difference.missing += 1,
+            }
+            open.push(Open { id, routing });
+        }
+        difference.extra = theirs.len();
+        let only_theirs = theirs.into_iter();
+        open.extend(only_theirs.map(|(id, (_, routing))| Open { id, routing }));
+        Ok((difference, open))
+    }
+
+    /// Looks at single documents until they are the same, or nothing changes any more.
+    async fn settle(
+        &self,
+        old: &str,
+        new: &str,
+        what: Compared,
+        mut difference: Difference,
+        mut open: Vec<Open>,
+    ) -> Result<Difference, Error> {
+        let mut fruitless = 0;
+        while !open.is_empty() && fruitless < SETTLING.0 {
+            let mut still = Vec::new();
+            let mut counted = Difference {
+                documents: difference.documents,
+                ..Difference::default()
+            };
+            let before = open.len();
             for one in open {
                 let (old, new) = (
                     self.document(old, &one, what).await?,
@@ -211,18 +250,17 @@ impl Rebuild {
                 );
                 match (old, new) {
                     (a, b) if a == b => continue,
-                    (Some(_), None) => counted.missing = counted.missing.saturating_add(1),
-                    (None, Some(_)) => counted.extra = counted.extra.saturating_add(1),
-                    _ => counted.changed = counted.changed.saturating_add(1),
+                    (Some(_), None) => counted.missing += 1,
+                    (None, Some(_)) => counted.extra += 1,
+                    _ => counted.changed += 1,
                 }
                 still.push(one);
             }
-            difference = counted;
-            if still.is_empty() {
-                break;
+            (difference, open) = (counted, still);
+            fruitless = if open.len() < before { 0 } else { fruitless + 1 };
+            if !open.is_empty() {
+                tokio::time::sleep(SETTLING.1).await;
             }
-            open = still;
-            tokio::time::sleep(SETTLING.1).await;
         }
         Ok(difference)
     }

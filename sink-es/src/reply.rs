@@ -138,9 +138,16 @@ pub(crate) fn request_error(body: &[u8]) -> Option<String> {
         #[serde(borrow)]
         error: ItemError<'a>,
     }
-    serde_json::from_slice::<Whole<'_>>(body)
-        .ok()
-        .map(|w| w.error.describe())
+    /// What AWS puts before its clusters answers so; the case depends on the service.
+    #[derive(Deserialize)]
+    struct Message {
+        #[serde(alias = "Message")]
+        message: String,
+    }
+    if let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) {
+        return Some(whole.error.describe());
+    }
+    serde_json::from_slice::<Message>(body).ok().map(|m| m.message)
 }
 
 /// Whether a request failed since no node of the cluster runs ingest pipelines.

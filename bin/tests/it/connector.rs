@@ -108,10 +108,7 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
             "time.precision.mode=structured",
             "time.precision.mode: `structured` is none of",
         ),
-        (
-            "value.converter=io.debezium.converters.CloudEventsConverter",
-            "value.converter: ",
-        ),
+        ("value.converter=org.example.MyConverter", "value.converter: "),
     ] {
         let text = yaml(line).unwrap_err();
         let name = line.split('=').next().unwrap();

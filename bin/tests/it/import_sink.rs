@@ -98,10 +98,6 @@ fn each_property_sets_its_key() {
             "behavior.on.malformed.documents=ignore\nerrors.deadletterqueue.topic.name=dlq",
             "  on_bad_document:\n    dead_letter_topic: dlq\n",
         ),
-        (
-            "aws.region=eu-west-1\naws.service.signing.name=aoss",
-            "    aws:\n      region: eu-west-1\n      service: aoss\n",
-        ),
         ("drop.invalid.message=true", "  on_invalid_record: skip\n"),
         (
             "errors.tolerance=all\nerrors.deadletterqueue.topic.name=dlq",
@@ -210,5 +206,18 @@ fn mosips_chains_are_imported_in_compatible_mode() {
         "converters:\n  value:\n    type: json\n    schemas: false\n",
     ] {
         assert!(yaml.contains(line), "{line}\n{yaml}");
+    }
+}
+
+#[test]
+fn awss_properties_become_signatures_where_the_program_can_sign() {
+    let properties = "aws.region=eu-west-1\naws.service.signing.name=aoss";
+    if cfg!(feature = "aws") {
+        let yaml = yaml(properties);
+        let want = "    aws:\n      region: eu-west-1\n      service: aoss\n";
+        assert!(yaml.contains(want), "{yaml}");
+    } else {
+        let said = refused(properties);
+        assert!(said.contains("--features aws"), "{said}");
     }
 }

@@ -152,7 +152,7 @@ fn a_dead_letter_topic_gets_each_record_as_it_came_with_place_stage_and_reason()
     letters.sort();
     assert_eq!(letters.len(), 3);
     for ((key, value, headers), (at, stage, reason)) in letters.iter().zip([
-        (1, "TRANSFORMATION", "transform cast"),
+        (1, "TRANSFORMATION", "transform 1.cast: "),
         (2, "VALUE_CONVERTER", "the value cannot be read"),
         (3, "TASK_PUT", "field [m]"),
     ]) {
@@ -240,7 +240,7 @@ fn what_transforms_fail_on_goes_by_the_policy() {
         let config = config.replace("GROUP", &search::unique("g"));
         let said = bench.run(&config).fails();
         assert!(
-            said.contains("transform cast failed") && said.contains("offset 1"),
+            said.contains("transform 1.cast failed") && said.contains("offset 1"),
             "{said}"
         );
         assert!(said.contains(hint) && !said.contains("no number"), "{said}");

@@ -165,12 +165,11 @@ fn write(url: &str, half: u64, stop: &AtomicBool) -> u64 {
             n += 1;
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let id = 2 * ((random >> 33) % ROWS) + half;
-            let new = 2 * (2 * ROWS + n) + half;
             let pause = (random >> 20) % 4;
             sql.query(&format!(
                 "BEGIN; UPDATE public.t SET v = 'u{n}' WHERE id = {id}; DELETE FROM public.t WHERE id = {id} + 2; \
-                 INSERT INTO public.t VALUES ({new}, 'n{n}'); SELECT pg_sleep(0.01{pause}); \
-                 UPDATE public.t SET v = v || '+' WHERE id = {new}; COMMIT"
+                 INSERT INTO public.t SELECT 2 * (max(id) / 2 + 1) + {half}, 'n{half}-{n}' FROM public.t; \
+                 SELECT pg_sleep(0.01{pause}); UPDATE public.t SET v = v || '+' WHERE v = 'n{half}-{n}'; COMMIT"
             ))
             .await
             .unwrap();

@@ -32,9 +32,16 @@ pub(super) fn json(
 
 /// The payload of data that carry their schema.
 pub(super) fn payload(data: Value) -> Result<Value, ConvertError> {
-    data.entry("payload").cloned().ok_or_else(|| {
-        ConvertError::new("the CloudEvent's data have no member payload: set json.schemas to false")
-    })
+    let members = match data {
+        Value::Map(members) => members,
+        _ => Vec::new(),
+    };
+    let payload = members
+        .into_iter()
+        .find(|(name, _)| name.as_str() == Some("payload"));
+    let none =
+        || ConvertError::new("the CloudEvent's data have no member payload: set json.schemas to false");
+    payload.map(|(_, value)| value).ok_or_else(none)
 }
 
 /// Data in base64 of Avro, as a map like the rest of the event.

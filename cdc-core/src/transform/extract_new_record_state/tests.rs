@@ -97,7 +97,7 @@ fn a_column_may_name_the_topic_and_a_header_the_fields_to_drop() {
         .unwrap()
         .apply(envelope("c", None, Some(row(2, None))))
         .unwrap_err();
-    assert!(error.to_string().contains("id is an int32"), "{error}");
+    assert!(error.to_string().contains("id is int32"), "{error}");
 }
 
 #[test]

@@ -59,11 +59,6 @@ fn cases() -> Vec<Case> {
             "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
         ),
         case(
-            "get-utf8",
-            "https://example.amazonaws.com/ሴ",
-            "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85",
-        ),
-        case(
             "get-space-normalized",
             "https://example.amazonaws.com/example%20space/",
             "652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741",
