@@ -146,7 +146,9 @@ impl Error {
             K::Privilege => "grant the privilege: `pgcdc doctor` prints the SQL",
             K::Tls => "check sslmode, sslrootcert and the certificates",
             K::Query => "see the server's message",
-            K::Value => "correct the value, exclude its column, or set format.on_event_error to leave such rows out",
+            K::Value => {
+                "correct the value, exclude its column, or set format.on_event_error to leave such rows out"
+            }
             K::Transform => {
                 "correct the transform, put a predicate before it, or set on_record_error to skip such records"
             }

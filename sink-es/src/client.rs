@@ -159,7 +159,8 @@ impl Client {
         }
         let mut request = request.build().map_err(reqwest::Error::without_url)?;
         if let Some(signer) = &self.signer {
-            signer.sign(&mut request, &payload).await?;
+            // The credentials' sources make it large, and nearly every time there is nothing to look up.
+            Box::pin(signer.sign(&mut request, &payload)).await?;
         }
         let response = self
             .http

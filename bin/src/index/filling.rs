@@ -33,9 +33,9 @@ const OLDEST: Lsn = Lsn(8);
 #[derive(Debug)]
 pub(super) enum Filling {
     /// The topic.
-    Topic(FromTopic),
+    Topic(Box<FromTopic>),
     /// The table.
-    Table(FromTable),
+    Table(Box<FromTable>),
 }
 
 /// Reads the topic from its beginning, as the pipeline's index stage does.

@@ -80,10 +80,15 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
         ));
     }
     let filling = match &tables {
-        Some(tables) => Filling::Table(FromTable::new(config, tables, beside(index, &new))?),
+        Some(tables) => Filling::Table(Box::new(FromTable::new(config, tables, beside(index, &new))?)),
         None => {
             let group = format!("pgcdc-{}-rebuild-{new}", config.name);
-            Filling::Topic(FromTopic::new(config, topic, beside(index, &new), group)?)
+            Filling::Topic(Box::new(FromTopic::new(
+                config,
+                topic,
+                beside(index, &new),
+                group,
+            )?))
         }
     };
     tracing::info!(topic, old, new, tables = ?order.tables, "filling the new index");

@@ -153,6 +153,8 @@ fn empty_prefixes_of_transforms_are_prefixes() {
 
 #[test]
 fn a_static_value_without_its_field_has_no_effect() {
-    let text = yaml("transforms=i\ntransforms.i.type=org.apache.kafka.connect.transforms.InsertField$Value\ntransforms.i.topic.field=t\ntransforms.i.static.value=x");
+    let text = yaml(
+        "transforms=i\ntransforms.i.type=org.apache.kafka.connect.transforms.InsertField$Value\ntransforms.i.topic.field=t\ntransforms.i.static.value=x",
+    );
     assert!(!text.unwrap().contains("static_value"));
 }

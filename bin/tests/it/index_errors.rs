@@ -74,7 +74,12 @@ fn what_the_server_refuses_ends_with_its_reason_and_the_key_to_correct() {
         (
             &mapped,
             "  mapping: {infer: true}\n",
-            &["field id is mapped as ip", "integer", "pgcdc index rebuild"],
+            &[
+                "field id of index",
+                "is mapped as ip",
+                "integer",
+                "pgcdc index rebuild",
+            ],
         ),
     ] {
         let said = bench.run(&config(&bench, &search::url(), index, more)).fails();

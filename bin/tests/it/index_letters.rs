@@ -35,6 +35,9 @@ struct Topics {
     topic: String,
 }
 
+/// Key, value and headers of a record.
+type Consumed = (Option<String>, Option<String>, Vec<(String, String)>);
+
 impl Topics {
     fn new(test: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -87,7 +90,7 @@ impl Topics {
     }
 
     /// All records of a topic so far, at least `n`: key, value, headers.
-    fn consume(&self, topic: &str, n: usize) -> Vec<(Option<String>, Option<String>, Vec<(String, String)>)> {
+    fn consume(&self, topic: &str, n: usize) -> Vec<Consumed> {
         let text = |b: &[u8]| String::from_utf8(b.to_vec()).unwrap();
         self.runtime.block_on(async {
             let source = SourceConfig::new(vec![topic.to_owned()]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cdc_core::wire::{ConnectOptions, Purpose, Session};
 use serde_json::{Value, json};
@@ -69,8 +69,30 @@ impl Shop {
     }
 
     fn until_equal(&self, what: &str) {
-        self.bench
-            .until(what, |_| search::documents(&self.alias) == self.table());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (have, want) = (search::documents(&self.alias), self.table());
+            if have == want {
+                return;
+            }
+            if Instant::now() > deadline {
+                let differing = want
+                    .keys()
+                    .chain(have.keys())
+                    .filter(|id| have.get(*id) != want.get(*id));
+                let shown: Vec<_> = differing
+                    .take(5)
+                    .map(|id| (id, have.get(id), want.get(id)))
+                    .collect();
+                panic!(
+                    "{what}: {} documents, {} rows: {shown:?}\n{}",
+                    have.len(),
+                    want.len(),
+                    self.bench.log()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn rebuild(&self, arguments: &[&str]) -> Output {

@@ -247,7 +247,7 @@ impl Pipeline {
         let (mut wait, mut failures) = (self.retry.first, 0u32);
         loop {
             let (began, confirmed) = (Instant::now(), self.status.confirmed_lsn());
-            let result = self.attempt(&stop).await;
+            let result = Box::pin(self.attempt(&stop)).await;
             let error = match result {
                 Ok(()) => {
                     self.status.set_phase(Phase::Stopped);

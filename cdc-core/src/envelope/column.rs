@@ -97,7 +97,11 @@ impl PlanColumn {
         failures.count.fetch_add(1, Ordering::Relaxed);
         if !self.reported.swap(true, Ordering::Relaxed) {
             let column = &self.name;
-            tracing::warn!(table, column, "values of type name are null in the stream, as in Debezium: set format.values.null_names_in_stream to false to have them; further ones are only counted");
+            tracing::warn!(
+                table,
+                column,
+                "values of type name are null in the stream, as in Debezium: set format.values.null_names_in_stream to false to have them; further ones are only counted"
+            );
         }
     }
 

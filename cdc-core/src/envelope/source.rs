@@ -111,10 +111,10 @@ impl SourceBlock {
             return;
         };
         if self.last.facts != Some(facts) || self.last.table != table {
-            let Rendered { text, table: of, .. } = &mut self.last;
-            (text.clear(), of.clear());
-            of.extend_from_slice(table);
-            let mut text = std::mem::take(text);
+            self.last.table.clear();
+            self.last.table.extend_from_slice(table);
+            let mut text = std::mem::take(&mut self.last.text);
+            text.clear();
             self.last.own = self.render(table, c, &mut text);
             self.last.text = text;
             self.last.facts = Some(facts);

@@ -179,8 +179,11 @@ struct Router {
     /// Schemas of messages with further columns, by their version or else by the payload's schema. As in Debezium the name
     /// of such a schema is that of the first message that had it, whatever route a later one takes; snapshot and stream
     /// have them in common.
-    messages: Arc<Mutex<Vec<(MessageKey, Arc<Schema>)>>>,
+    messages: Messages,
 }
+
+/// Schemas by what they are found by, shared by all clones.
+type Messages = Arc<Mutex<Vec<(MessageKey, Arc<Schema>)>>>;
 
 /// What a message's schema is found by.
 #[derive(Clone, Debug, PartialEq)]

@@ -61,7 +61,11 @@ impl Transform for Set {
             };
         };
         if !matches!(schema.kind, Kind::Struct(_)) {
-            let text = format!("needs a struct as {}, and it is {}", options.side.name(), schema.kind.name());
+            let text = format!(
+                "needs a struct as {}, and it is {}",
+                options.side.name(),
+                schema.kind.name()
+            );
             return Err(TransformError::new(text));
         }
         let (new, defaults) = self.schemas.try_get(schema, |schema| {

@@ -166,7 +166,10 @@ impl Form {
             && Logical::of(schema).is_none()
             && !matches!(schema.kind, Kind::Int64 | Kind::String)
         {
-            let text = format!("{} is no timestamp: a text or an int64 is one", schema.kind.name());
+            let text = format!(
+                "{} is no timestamp: a text or an int64 is one",
+                schema.kind.name()
+            );
             return Err(TransformError::new(text));
         }
         if value.is_null() {

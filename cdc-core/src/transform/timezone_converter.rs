@@ -293,7 +293,11 @@ impl Converter {
         let at: Timestamp = text.parse().ok()?;
         let (local, _) = split_offset(&text)?;
         let offset = self.offset(local.parse().ok()?);
-        Some(format!("{}{}", iso(offset.to_datetime(at), cycles), iso_offset(offset)))
+        Some(format!(
+            "{}{}",
+            iso(offset.to_datetime(at), cycles),
+            iso_offset(offset)
+        ))
     }
 
     /// The same time of day in the zone, with the offset that it has now.

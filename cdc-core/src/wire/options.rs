@@ -414,7 +414,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let o = ConnectOptions::with_defaults(vec![host("h")], "u".into(), "d".into())
             .with_password_file(file.path());
-        for (text, password) in [("one\n", "one"), ("two\r\n", "two"), (" three \nfour\n", " three ")] {
+        for (text, password) in [
+            ("one\n", "one"),
+            ("two\r\n", "two"),
+            (" three \nfour\n", " three "),
+        ] {
             std::fs::write(file.path(), text).unwrap();
             let found = o.password_for(&o.hosts()[0]).unwrap().unwrap();
             assert_eq!(found.expose_secret(), password);

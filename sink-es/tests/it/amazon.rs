@@ -369,7 +369,11 @@ async fn a_signature_that_is_refused_stops_and_says_so() {
     let batch = events.put(8, 1, &json!({ "id": 1 })).take();
     let error = index(&config(&url, json!({})), [batch]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Privilege, "{error:?}");
-    assert!(error.chain().contains("403: the signature is not that of"), "{}", error.chain());
+    assert!(
+        error.chain().contains("403: the signature is not that of"),
+        "{}",
+        error.chain()
+    );
     assert!(!error.chain().contains("another"), "{}", error.chain());
     assert!(!probe(&config(&url, json!({}))).await.unwrap().may_write);
     assert!(

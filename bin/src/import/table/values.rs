@@ -122,7 +122,12 @@ pub(super) const ROWS: &[Row] = &[
         "event.processing.failure.handling.mode",
         "fail",
         "format.on_event_error",
-        &[("fail", "fail"), ("warn", "warn"), ("skip", "skip"), ("ignore", "skip")],
+        &[
+            ("fail", "fail"),
+            ("warn", "warn"),
+            ("skip", "skip"),
+            ("ignore", "skip"),
+        ],
     ),
     refused(
         "converters",

@@ -92,9 +92,8 @@ impl<'a> Metadata<'a> {
             MetadataSource::Value => ConvertError::new(format!("the envelope has no member {name}")),
             MetadataSource::Header => ConvertError::new(format!("the header {name} holds no struct")),
         };
-        let (source_schema, source) = match member("source") {
-            Some((Some(schema), value @ Value::Struct(_))) => (schema, value),
-            _ => return Err(absent("source")),
+        let Some((Some(source_schema), source @ Value::Struct(_))) = member("source") else {
+            return Err(absent("source"));
         };
         let (_, operation) = member("op").ok_or_else(|| absent("op"))?;
         Ok(Self {

@@ -326,7 +326,14 @@ fn a_row_that_cannot_be_represented_is_left_out_when_asked() {
         let mut e = encoder(|f| f.on_event_error = mode);
         let plan = e.plan(&m, &catalog()).unwrap().unwrap();
         let mut out = Batch::default();
-        let mut insert = |row: &Row| e.row(&plan, RowOp::Insert(row.view()), &EventContext::default(), &mut out);
+        let mut insert = |row: &Row| {
+            e.row(
+                &plan,
+                RowOp::Insert(row.view()),
+                &EventContext::default(),
+                &mut out,
+            )
+        };
         insert(row!("1" "1")).unwrap();
         assert_eq!(insert(row!("boom" "2")).is_err(), stops, "a key is never null");
         insert(row!("3" "3")).unwrap();
