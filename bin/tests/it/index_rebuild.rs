@@ -191,7 +191,7 @@ fn write(url: &str, half: u64, stop: &AtomicBool) -> u64 {
             sql.query(&format!(
                 "BEGIN; UPDATE public.t SET v = 'u{n}' WHERE id = {id}; DELETE FROM public.t WHERE id = {id} + 2; \
                  INSERT INTO public.t SELECT 2 * (max(id) / 2 + 1) + {half}, 'n{half}-{n}' FROM public.t; \
-                 SELECT pg_sleep(0.01{pause}); UPDATE public.t SET v = v || '+' WHERE v = 'n{half}-{n}'; COMMIT"
+                 SELECT pg_sleep(0.05{pause}); UPDATE public.t SET v = v || '+' WHERE v = 'n{half}-{n}'; COMMIT"
             ))
             .await
             .unwrap();
@@ -210,7 +210,7 @@ fn is_rebuilt_from_the_table(shop: &Shop) {
     assert!(new.starts_with(&shop.alias) && !new.ends_with("-1"), "{new}");
     std::thread::sleep(Duration::from_millis(500));
     let transactions = writer.stop();
-    assert!(transactions > 100, "{transactions} transactions");
+    assert!(transactions > 40, "{transactions} transactions");
     shop.until_equal("the new index under write load");
     // Rows that were read from the table, and not changed since: their next change must win, whatever the pipeline's position.
     shop.rebuilt(&[
