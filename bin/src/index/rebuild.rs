@@ -1,6 +1,6 @@
 //! A new index beside the old one, filled while the pipeline goes on, compared, and put in its place.
 //!
-//! What fills the new index ([`Filling`]) brings it everything that the pipeline brings to the old one; versions make the order
+//! What fills the new index (`Filling`) brings it everything that the pipeline brings to the old one; versions make the order
 //! of the two irrelevant. After the switch the pipeline itself writes to the new index; what it wrote to the old one until then
 //! has come, or comes, to the new one by the filling, which goes on until it has passed the moment of the switch.
 

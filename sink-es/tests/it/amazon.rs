@@ -275,7 +275,7 @@ fn age(date: &str) -> u64 {
     now.abs_diff(of_day).min(86_400 - now.abs_diff(of_day))
 }
 
-fn config(url: &str, more: Value) -> IndexConfig {
+fn config(url: &str, more: &Value) -> IndexConfig {
     let mut config = json!({ "urls": [url], "auth": { "aws": { "region": "eu-test-1" } } });
     config
         .as_object_mut()
@@ -339,7 +339,7 @@ async fn every_request_is_signed_with_the_hash_of_what_goes_over_the_wire() {
         // A name that must be encoded in the path of the index's creation, and again for the signature.
         let config = config(
             &url,
-            json!({ "gzip": gzip, "create": true, "name": "é ü-{topic}",
+            &json!({ "gzip": gzip, "create": true, "name": "é ü-{topic}",
                 "auth": { "aws": { "region": "eu-test-1", "service": service } } }),
         );
         let mut events = Events::new("signed");
@@ -367,7 +367,7 @@ async fn a_signature_that_is_refused_stops_and_says_so() {
     let (url, seen) = start("es").await;
     let mut events = Events::new("refused");
     let batch = events.put(8, 1, &json!({ "id": 1 })).take();
-    let error = index(&config(&url, json!({})), [batch]).await.unwrap_err();
+    let error = index(&config(&url, &json!({})), [batch]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Privilege, "{error:?}");
     assert!(
         error.chain().contains("403: the signature is not that of"),
@@ -375,7 +375,7 @@ async fn a_signature_that_is_refused_stops_and_says_so() {
         error.chain()
     );
     assert!(!error.chain().contains("another"), "{}", error.chain());
-    assert!(!probe(&config(&url, json!({}))).await.unwrap().may_write);
+    assert!(!probe(&config(&url, &json!({}))).await.unwrap().may_write);
     assert!(
         seen.bad()
             .iter()
@@ -394,10 +394,10 @@ async fn without_keys_or_region_the_error_says_where_they_are_looked_for() {
         return;
     }
     let (url, _) = start("es").await;
-    let error = probe(&config(&url, json!({}))).await.unwrap_err();
+    let error = probe(&config(&url, &json!({}))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth, "{error:?}");
     assert!(error.advice().contains("AWS_ACCESS_KEY_ID"), "{}", error.advice());
-    let error = probe(&config(&url, json!({ "auth": { "aws": {} } })))
+    let error = probe(&config(&url, &json!({ "auth": { "aws": {} } })))
         .await
         .unwrap_err();
     assert!(
@@ -449,7 +449,7 @@ async fn keys_come_from_the_instances_metadata_and_from_a_web_identity() {
     }
     // The region, too, comes from there.
     let (url, seen) = start("es").await;
-    let found = probe(&config(&url, json!({ "auth": { "aws": {} } }))).await;
+    let found = probe(&config(&url, &json!({ "auth": { "aws": {} } }))).await;
     assert!(found.unwrap().may_write);
     assert_eq!(seen.bad(), Vec::<String>::new());
 }

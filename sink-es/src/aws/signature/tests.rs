@@ -36,6 +36,8 @@ fn case(name: &'static str, url: &'static str, signature: &'static str) -> Case 
     }
 }
 
+/// Paths with characters that are encoded are left out: the suite signs them encoded once, from raw paths, and AWS's services but
+/// S3 want what a URL holds encoded once more.
 fn cases() -> Vec<Case> {
     vec![
         case(
@@ -57,11 +59,6 @@ fn cases() -> Vec<Case> {
             "get-vanilla-utf8-query",
             "https://example.amazonaws.com/?ሴ=bar",
             "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04",
-        ),
-        case(
-            "get-space-normalized",
-            "https://example.amazonaws.com/example%20space/",
-            "652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741",
         ),
         case(
             "get-slashes-normalized",
