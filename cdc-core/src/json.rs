@@ -13,7 +13,11 @@ use std::io::Write as _;
 pub fn write_str(out: &mut Vec<u8>, s: &[u8]) {
     out.reserve(s.len().saturating_add(2));
     out.push(b'"');
-    write_escaped(out, s);
+    if is_plain(s) {
+        out.extend_from_slice(s);
+    } else {
+        write_escaped(out, s);
+    }
     out.push(b'"');
 }
 
@@ -40,18 +44,42 @@ fn plain_prefix(s: &[u8]) -> usize {
             return i * 8 + (found.trailing_zeros() / 8) as usize;
         }
     }
-    if tail.is_empty() {
-        return s.len();
+    let at = tail.iter().position(|&b| is_special(b)).unwrap_or(tail.len());
+    s.len() - tail.len() + at
+}
+
+/// Whether all bytes are copied as they are.
+#[inline]
+fn is_plain(s: &[u8]) -> bool {
+    // The last bytes are looked at in a block or word of constant size, with some of the others a second time.
+    if let Some(last) = s.last_chunk::<16>() {
+        let (blocks, _) = s.as_chunks::<16>();
+        return !blocks.iter().any(any_special) && !any_special(last);
     }
-    // The last eight bytes once more, the scanned ones among them: they hold nothing.
-    if let Some(word) = s.last_chunk::<8>() {
-        let found = special_bytes(u64::from_le_bytes(*word));
-        return match found {
-            0 => s.len(),
-            _ => s.len() - 8 + (found.trailing_zeros() / 8) as usize,
-        };
+    let (first, last) = match (s.first_chunk::<8>(), s.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (s.first_chunk::<4>(), s.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+                let both = u64::from(first) | u64::from(last) << 32;
+                (both, both)
+            }
+            _ => return !s.iter().any(|b| is_special(*b)),
+        },
+    };
+    (special_bytes(first) | special_bytes(last)) == 0
+}
+
+/// Whether any byte of a block is not copied as it is. Without branches and with flags of two kinds, so that the compiler
+/// makes vector instructions of it.
+#[inline]
+fn any_special(block: &[u8; 16]) -> bool {
+    let (mut most, mut slash) = (0, 0);
+    for b in block {
+        most |= u8::from((b.wrapping_sub(0x20) >= 0xd0) | (*b == b'"'));
+        slash |= u8::from(*b == b'\\');
     }
-    tail.iter().position(|&b| is_special(b)).unwrap_or(tail.len())
+    (most | slash) != 0
 }
 
 const ONES: u64 = u64::MAX / 255;
@@ -284,6 +312,25 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
+/// Appends the first one to eight `bytes` of a big-endian word as a string of standard base64, quotes included.
+#[inline]
+pub(crate) fn write_base64_word(out: &mut Vec<u8>, word: u64, bytes: u32) {
+    let mut text = *b"\"============\"";
+    let sextets = (bytes * 8).div_ceil(6) as usize;
+    let mut rest = word;
+    for place in text.iter_mut().skip(1).take(sextets) {
+        *place = BASE64[(rest >> 58) as usize];
+        rest <<= 6;
+    }
+    let end = 2 + bytes.div_ceil(3) as usize * 4;
+    text[end - 1] = b'"';
+    let length = out.len() + end;
+    out.extend_from_slice(&text);
+    out.truncate(length);
+}
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Appends standard base64 with padding, without quotes.
 pub fn append_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     /// Below this length the set-up of the vector code costs more than it saves.
@@ -291,8 +338,7 @@ pub fn append_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.len() > SHORT {
         return base64_simd::STANDARD.encode_append(bytes, out);
     }
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let sextet = |v: u32, shift: u32| ALPHABET[(v >> shift & 0x3f) as usize];
+    let sextet = |v: u32, shift: u32| BASE64[(v >> shift & 0x3f) as usize];
     let (triples, tail) = bytes.as_chunks::<3>();
     for &[a, b, c] in triples {
         let v = u32::from_be_bytes([0, a, b, c]);

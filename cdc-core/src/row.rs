@@ -66,6 +66,17 @@ impl<'a> RowView<'a> {
         self.columns.is_empty()
     }
 
+    /// Text of column `i`, if it has one.
+    #[inline]
+    pub(crate) fn text(&self, i: usize) -> Option<&'a [u8]> {
+        let c = self.columns.get(i)?;
+        if c.kind != ColumnKind::Text {
+            return None;
+        }
+        let from = self.data.get(usize::try_from(c.start).ok()?..)?;
+        from.get(..usize::try_from(c.len).ok()?)
+    }
+
     /// Value of column `i`; NULL beyond the end.
     #[inline]
     #[must_use]

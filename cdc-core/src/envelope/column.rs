@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::event::Image;
 use super::format::OnValueError;
+use super::fragment::Fragment;
 use super::mapper::Mapper;
-use crate::row::Datum;
+use crate::row::{Datum, RowView};
 use crate::types::ColumnWriter;
 use crate::{Error, ErrorKind};
 
@@ -29,32 +30,48 @@ pub(super) struct PlanColumn {
     /// Whether NULL is allowed.
     pub(super) nullable: bool,
     /// What stands before the value: `{"name":` or `,"name":`.
-    pub(super) fragment: Box<[u8]>,
+    pub(super) fragment: Fragment,
     /// Whether only the snapshot has its values.
     pub(super) snapshot_only: bool,
     pub(super) writer: Arc<ColumnWriter>,
     pub(super) mapper: Option<Mapper>,
+    /// Whether values go as the writer writes them: no mapper, not only in the snapshot.
+    pub(super) plain: bool,
     pub(super) reported: AtomicBool,
 }
 
 impl PlanColumn {
-    /// Appends name and value.
+    /// Appends name and value. `row`: what [`Image::row`] gives, asked once a row.
+    #[inline(always)]
     pub(super) fn write(
         &self,
-        image: Image<'_>,
+        image: &Image<'_>,
+        row: &RowView<'_>,
         table: &str,
         failures: &Failures,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        out.extend_from_slice(&self.fragment);
-        let datum = image.get(self.index, self.identity);
+        self.fragment.append(out);
         // What nearly all values are.
-        if let (Some(Datum::Text(text)), None, false) = (datum, &self.mapper, self.snapshot_only)
+        if self.plain
+            && let Some(text) = row.text(self.index)
             && self.writer.write_text(text, out)
         {
             return Ok(());
         }
-        let datum = match datum {
+        self.write_other(image, table, failures, out)
+    }
+
+    /// Appends a value that is not just text, or about which there is something to say.
+    #[inline(never)]
+    fn write_other(
+        &self,
+        image: &Image<'_>,
+        table: &str,
+        failures: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let datum = match image.get(self.index, self.identity) {
             Some(datum) if self.snapshot_only && !matches!(image, Image::Read(_)) => {
                 if !matches!(datum, Datum::Null) {
                     self.withheld(table, failures);

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use foldhash::HashMap;
 
 use super::column::Failures;
-use super::event::{EventContext, Image, OldRow, RowOp, SnapshotMarker};
+use super::event::{EventContext, RowOp, SnapshotMarker};
 use super::format::{Format, OnEventError, Operation};
-use super::header::{Headers, NEW_KEY, OLD_KEY};
+use super::header::Headers;
 use super::key::KeyRules;
 use super::mapper::Rules;
 use super::naming::TopicNames;
@@ -16,12 +16,12 @@ use super::plan::{self, RelationPlan};
 use super::reshape::{Reshape, Reshaper, Schemas};
 use super::service::Service;
 use super::source::SourceBlock;
+use super::tail::Tail;
 use super::transaction::Transaction;
 use crate::filter::Capture;
-use crate::row::RowView;
 use crate::schema::{Table, TypeCatalog};
 use crate::telemetry::RECORDS_SKIPPED;
-use crate::{Batch, Error, ErrorKind, RecordHead, json};
+use crate::{Batch, Error, ErrorKind, RecordHead};
 
 /// Writes events as records into batches.
 ///
@@ -35,11 +35,10 @@ pub struct Encoder {
     pub(super) shared: Arc<Shared>,
     pub(super) source: SourceBlock,
     pub(super) transaction: Transaction,
-    old_key: Vec<u8>,
-    new_key: Vec<u8>,
+    pub(super) old_key: Vec<u8>,
+    pub(super) new_key: Vec<u8>,
     pub(super) scratch: Vec<u8>,
-    /// A wall clock and the end of an envelope with it: the clock is read once a wake-up, not once a row.
-    now: (i64, Vec<u8>),
+    pub(super) tail: Tail,
     /// Transforms and converters, if records do not go as the encoder writes them.
     reshaper: Option<Box<Reshaper>>,
 }
@@ -57,18 +56,6 @@ pub(super) struct Shared {
     pub(super) service: Service,
     /// Adjusted schema names with their originals. Locked when a plan is compiled.
     pub(super) schema_names: Mutex<HashMap<String, String>>,
-}
-
-/// One record of a row.
-struct Change<'a> {
-    op: Operation,
-    key: Option<Image<'a>>,
-    before: Option<Image<'a>>,
-    after: Option<Image<'a>>,
-    /// Name and value of the header that a changed key has.
-    moved: Option<(&'static [u8], &'a [u8])>,
-    /// Number of the record among those of its row.
-    sub: u64,
 }
 
 impl Encoder {
@@ -108,7 +95,7 @@ impl Encoder {
             old_key: Vec::new(),
             new_key: Vec::new(),
             scratch: Vec::new(),
-            now: Default::default(),
+            tail: Tail::default(),
             reshaper: None,
         })
     }
@@ -212,243 +199,6 @@ impl Encoder {
         Ok(())
     }
 
-    fn row_directly(
-        &mut self,
-        plan: &RelationPlan,
-        op: RowOp<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        match op {
-            RowOp::Read(new) => self.fresh(plan, Operation::Read, new, c, out),
-            RowOp::Insert(new) => self.fresh(plan, Operation::Create, new, c, out),
-            RowOp::Update { old, new } => self.update(plan, old, new, c, out),
-            RowOp::Delete(old) => {
-                let old = Image::Old(old);
-                self.delete(plan, old, None, c, out)
-            }
-            RowOp::Truncate => {
-                let op = Operation::Truncate;
-                let change = Change {
-                    op,
-                    key: None,
-                    before: None,
-                    after: None,
-                    moved: None,
-                    sub: 0,
-                };
-                self.emit(plan, &change, c, out)
-            }
-        }
-    }
-
-    fn fresh(
-        &mut self,
-        plan: &RelationPlan,
-        op: Operation,
-        new: RowView<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        let image = if op == Operation::Read {
-            Image::Read(new)
-        } else {
-            Image::New(new, None)
-        };
-        let change = Change {
-            op,
-            key: Some(image),
-            before: None,
-            after: Some(image),
-            moved: None,
-            sub: 0,
-        };
-        self.emit(plan, &change, c, out)
-    }
-
-    fn delete(
-        &mut self,
-        plan: &RelationPlan,
-        old: Image<'_>,
-        moved: Option<(&'static [u8], &[u8])>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        let op = Operation::Delete;
-        let change = Change {
-            op,
-            key: Some(old),
-            before: Some(old),
-            after: None,
-            moved,
-            sub: 0,
-        };
-        let before = out.len();
-        self.emit(plan, &change, c, out)?;
-        if out.len() > before && self.shared.format.tombstones_on_delete {
-            out.tombstone_of_last();
-        }
-        Ok(())
-    }
-
-    fn update(
-        &mut self,
-        plan: &RelationPlan,
-        old: Option<OldRow<'_>>,
-        new: RowView<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        // The server itself leaves updates out when the publication does; a changed key must not make a difference.
-        if self.shared.skips(Operation::Update) {
-            return Ok(());
-        }
-        let (before, after) = (old.map(Image::Old), Image::New(new, old));
-        if let Some(before) = before
-            && self.key_changed(plan, before, after)?
-        {
-            return self.move_key(plan, before, after, c, out);
-        }
-        let op = Operation::Update;
-        let change = Change {
-            op,
-            key: Some(after),
-            before,
-            after: Some(after),
-            moved: None,
-            sub: 0,
-        };
-        self.emit(plan, &change, c, out)
-    }
-
-    /// Whether the key is written differently for the two rows; leaves both as header values in the buffers.
-    fn key_changed(
-        &mut self,
-        plan: &RelationPlan,
-        before: Image<'_>,
-        after: Image<'_>,
-    ) -> Result<bool, Error> {
-        let Some(key) = &plan.key else { return Ok(false) };
-        if key.same_bytes(before, after) {
-            return Ok(false);
-        }
-        let failures = &self.shared.failures;
-        self.old_key.clear();
-        key.write_header(before, &plan.identifier, failures, &mut self.old_key)?;
-        self.new_key.clear();
-        key.write_header(after, &plan.identifier, failures, &mut self.new_key)?;
-        Ok(self.old_key != self.new_key)
-    }
-
-    /// A changed key: a delete and tombstone of the old one, a create of the new one.
-    fn move_key(
-        &mut self,
-        plan: &RelationPlan,
-        before: Image<'_>,
-        after: Image<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        let (old_key, new_key) = (
-            std::mem::take(&mut self.old_key),
-            std::mem::take(&mut self.new_key),
-        );
-        let done = self
-            .delete(plan, before, Some((NEW_KEY, &new_key)), c, out)
-            .and_then(|()| {
-                let op = Operation::Create;
-                let moved = Some((OLD_KEY, old_key.as_slice()));
-                let change = Change {
-                    op,
-                    key: Some(after),
-                    before: None,
-                    after: Some(after),
-                    moved,
-                    sub: 1,
-                };
-                self.emit(plan, &change, c, out)
-            });
-        (self.old_key, self.new_key) = (old_key, new_key);
-        done
-    }
-
-    fn emit(
-        &mut self,
-        plan: &RelationPlan,
-        change: &Change<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        if self.shared.skips(change.op) {
-            return Ok(());
-        }
-        let written = self.write(plan, change, c, out);
-        match written {
-            Ok(true) => out.finish(head(plan.topic(), c)),
-            Ok(false) | Err(_) => out.discard(),
-        }
-        written.map(|_| ())
-    }
-
-    /// Writes key, headers and value; false if there is nothing to say.
-    fn write(
-        &mut self,
-        plan: &RelationPlan,
-        change: &Change<'_>,
-        c: &EventContext,
-        out: &mut Batch,
-    ) -> Result<bool, Error> {
-        let failures = &self.shared.failures;
-        if let (Some(key), Some(image)) = (&plan.key, change.key) {
-            key.write(image, &plan.identifier, failures, out.buf())?;
-            out.mark_key();
-        }
-        if let Some((name, value)) = change.moved {
-            out.header(name, Some(value));
-        }
-        let headers = &self.shared.headers;
-        headers.context(out);
-        headers.position(c.position, change.sub, &mut self.scratch, out);
-        let buf = out.buf();
-        let changed = self.rows(plan, change, buf)?;
-        if changed {
-            self.surroundings(plan, change.op, c, buf);
-        }
-        out.mark_value();
-        Ok(changed)
-    }
-
-    /// Writes the envelope up to `after`; false if the update changed nothing and such are left out.
-    fn rows(&self, plan: &RelationPlan, change: &Change<'_>, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let failures = &self.shared.failures;
-        out.extend_from_slice(&plan.wrapper.open);
-        out.extend_from_slice(b"{\"before\":");
-        let before = out.len();
-        plan.row(change.before, failures, out)?;
-        let before = before..out.len();
-        out.extend_from_slice(b",\"after\":");
-        let after = out.len();
-        plan.row(change.after, failures, out)?;
-        let comparable = self.shared.format.skip_messages_without_change && change.op == Operation::Update;
-        Ok(!(comparable && out.get(before) == out.get(after..)))
-    }
-
-    /// Writes the rest of the envelope.
-    fn surroundings(&mut self, plan: &RelationPlan, op: Operation, c: &EventContext, out: &mut Vec<u8>) {
-        out.extend_from_slice(b",\"source\":");
-        self.source.write(&plan.source, c, out);
-        out.extend_from_slice(b",\"transaction\":");
-        self.transaction_block(&plan.identifier, c, out);
-        out.extend_from_slice(b",\"op\":\"");
-        out.push(op.code());
-        if self.now.0 != c.now_ns || self.now.1.is_empty() {
-            self.now.0 = c.now_ns;
-            write_times(c.now_ns, &mut self.now.1);
-        }
-        out.extend_from_slice(&self.now.1);
-        out.extend_from_slice(plan.wrapper.close);
-    }
-
     /// Counts an event of a transaction and writes its block; null if it has none or that is off.
     pub(super) fn transaction_block(&mut self, collection: &Arc<str>, c: &EventContext, out: &mut Vec<u8>) {
         if self.shared.format.transaction_metadata && c.snapshot == SnapshotMarker::None && c.xid.is_some() {
@@ -460,21 +210,9 @@ impl Encoder {
 }
 
 impl Shared {
-    fn skips(&self, op: Operation) -> bool {
+    pub(super) fn skips(&self, op: Operation) -> bool {
         self.format.skipped_operations.contains(&op)
     }
-}
-
-/// The end of an envelope, from after the operation.
-fn write_times(now_ns: i64, out: &mut Vec<u8>) {
-    out.clear();
-    out.extend_from_slice(b"\",\"ts_ms\":");
-    json::write_i64(out, now_ns.div_euclid(1_000_000));
-    out.extend_from_slice(b",\"ts_us\":");
-    json::write_i64(out, now_ns.div_euclid(1000));
-    out.extend_from_slice(b",\"ts_ns\":");
-    json::write_i64(out, now_ns);
-    out.push(b'}');
 }
 
 /// Head of a record whose partition the partitioner chooses.

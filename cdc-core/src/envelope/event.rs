@@ -105,6 +105,15 @@ pub(super) enum Image<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// A row whose texts are the image's: the whole row if there is one, else an empty one.
+    #[inline]
+    pub(super) fn row(&self) -> RowView<'a> {
+        match self {
+            Self::New(row, _) | Self::Read(row) | Self::Old(OldRow::Full(row)) => *row,
+            Self::Old(OldRow::Key(_)) => RowView::new(&[], &[]),
+        }
+    }
+
     /// Value of column `index`, or none if the old row does not have it. `identity`: the column is part of the
     /// replica identity.
     #[inline]

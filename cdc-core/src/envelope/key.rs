@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::column::{Failures, PlanColumn};
 use super::event::Image;
+use super::fragment::Fragment;
 use super::schemas::Wrapper;
 use crate::connect::Schema;
 use crate::filter::RegexList;
@@ -19,9 +20,12 @@ pub(super) const PHYSICAL_TABLE: &str = "__dbz__physicalTableIdentifier";
 #[derive(Debug)]
 pub(super) struct KeyPlan {
     pub(super) columns: Vec<PlanColumn>,
-    /// What follows the last column: a constant field if any, and the closing brace.
+    /// What stands before the first column in a record's key, if anything does.
+    pub(super) open: Fragment,
+    /// What follows the last column in a record's key: a constant field if any, the closing brace, the wrapper's end.
+    pub(super) end: Fragment,
+    /// What follows the last column without the wrapper's end.
     pub(super) tail: Box<[u8]>,
-    pub(super) wrapper: Wrapper,
     /// Wrapper of the key in header values.
     pub(super) header: Wrapper,
     pub(super) schema: Arc<Schema>,
@@ -36,7 +40,10 @@ impl KeyPlan {
         f: &Failures,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.wrapped(&self.wrapper, image, table, f, out)
+        self.open.append(out);
+        self.columns(image, table, f, out)?;
+        self.end.append(out);
+        Ok(())
     }
 
     /// Appends the key as a header value has it.
@@ -47,26 +54,21 @@ impl KeyPlan {
         f: &Failures,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.wrapped(&self.header, image, table, f, out)
+        out.extend_from_slice(&self.header.open);
+        self.columns(image, table, f, out)?;
+        out.extend_from_slice(&self.tail);
+        out.extend_from_slice(self.header.close);
+        Ok(())
     }
 
-    fn wrapped(
-        &self,
-        wrapper: &Wrapper,
-        image: Image<'_>,
-        table: &str,
-        f: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        out.extend_from_slice(&wrapper.open);
+    fn columns(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.columns.is_empty() {
             out.push(b'{');
         }
+        let row = image.row();
         for column in &self.columns {
-            column.write(image, table, f, out)?;
+            column.write(&image, &row, table, f, out)?;
         }
-        out.extend_from_slice(&self.tail);
-        out.extend_from_slice(wrapper.close);
         Ok(())
     }
 

@@ -10,11 +10,13 @@
 //! - Logical messages in transactions are counted under the name `message`, not under a Java object's identity.
 //! - An update of a key is skipped when updates are, whatever the publication publishes.
 
+mod change;
 mod column;
 mod digest;
 mod encoder;
 mod event;
 mod format;
+mod fragment;
 mod header;
 mod key;
 mod mapper;
@@ -25,6 +27,7 @@ mod schemas;
 mod service;
 mod source;
 mod source_type;
+mod tail;
 mod transaction;
 
 pub use encoder::Encoder;

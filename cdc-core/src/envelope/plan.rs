@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 use super::column::{Failures, PlanColumn};
 use super::encoder::Shared;
 use super::event::Image;
+use super::fragment::Fragment;
 use super::key::{KeyPlan, PHYSICAL_TABLE};
 use super::mapper::Mapper;
 use super::naming::{NameAdjustment, Role};
 use super::schemas::{self, Wrapper};
-use super::source::SourceBlock;
+use super::source::SourceTable;
 use super::source_type::SourceType;
 use crate::connect::{Field, Kind, Schema};
 use crate::schema::{Table, TypeCatalog};
@@ -25,9 +26,14 @@ pub struct RelationPlan {
     pub(super) identifier: Arc<str>,
     pub(super) key: Option<KeyPlan>,
     pub(super) columns: Vec<PlanColumn>,
-    pub(super) wrapper: Wrapper,
-    /// Fragment of the source block.
-    pub(super) source: Box<[u8]>,
+    /// Up to the value of `before`, with the schema if it is wanted.
+    pub(super) open: Fragment,
+    /// Up to the value of `after`, `before` being null.
+    pub(super) open_fresh: Fragment,
+    /// What closes the value after the envelope.
+    pub(super) close: &'static [u8],
+    /// What the source block says of the table.
+    pub(super) source: SourceTable,
     schema: Arc<Schema>,
 }
 
@@ -65,8 +71,9 @@ impl RelationPlan {
         if self.columns.is_empty() {
             out.push(b'{');
         }
+        let row = image.row();
         for column in &self.columns {
-            column.write(image, &self.identifier, f, out)?;
+            column.write(&image, &row, &self.identifier, f, out)?;
         }
         out.push(b'}');
         Ok(())
@@ -92,13 +99,17 @@ pub(super) fn compile(shared: &Shared, table: &Table, types: &TypeCatalog) -> Re
         row.optional = true;
         schemas::envelope(&schema_name(shared, &topic, "Envelope")?, &Arc::new(row))
     };
+    let wrapper = Wrapper::new(&schema, shared.format.value_schemas);
+    let open = |text: &[u8]| Fragment::new(&[&wrapper.open, text].concat());
     Ok(RelationPlan {
+        open: open(b"{\"before\":"),
+        open_fresh: open(b"{\"before\":null,\"after\":"),
+        close: wrapper.close,
         topic: Arc::new(Topic { name: topic }),
         identifier: identifier.into(),
         key,
         columns: value.columns,
-        wrapper: Wrapper::new(&schema, shared.format.value_schemas),
-        source: SourceBlock::table_fragment(&table.schema, &table.name),
+        source: SourceTable::new(&table.schema, &table.name),
         schema: Arc::new(schema),
     })
 }
@@ -191,15 +202,17 @@ fn add(
         );
         return Err(Error::new(ErrorKind::Config, text));
     }
+    let snapshot_only = shared.format.values.null_names_in_stream
+        && !shared.format.values.include_unknown_datatypes
+        && column.type_oid == NAME;
     columns.push(PlanColumn {
         index: known.index,
         name: column.name.clone(),
         identity: column.identity,
         nullable: column.nullable,
-        fragment: member(columns.is_empty(), &name),
-        snapshot_only: shared.format.values.null_names_in_stream
-            && !shared.format.values.include_unknown_datatypes
-            && column.type_oid == NAME,
+        fragment: Fragment::new(&member(columns.is_empty(), &name)),
+        snapshot_only,
+        plain: mapper.is_none() && !snapshot_only,
         writer: Arc::clone(&known.writer),
         mapper,
         reported: AtomicBool::new(false),
@@ -254,10 +267,12 @@ fn compile_key(
         return Ok(None);
     }
     let schema = schemas::structure(&schema_name(shared, topic, "Key")?, None, fields);
+    let wrapper = Wrapper::new(&schema, shared.format.key_schemas);
     Ok(Some(KeyPlan {
         columns,
+        open: Fragment::new(&wrapper.open),
+        end: Fragment::new(&[&tail, wrapper.close].concat()),
         tail: tail.into(),
-        wrapper: Wrapper::new(&schema, shared.format.key_schemas),
         header: Wrapper::new(&schema, shared.headers.schemas),
         schema: Arc::new(schema),
     }))

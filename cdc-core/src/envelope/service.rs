@@ -8,7 +8,7 @@ use super::format::Format;
 use super::naming::TopicNames;
 use super::reshape::Schemas;
 use super::schemas::{self, Wrapper};
-use super::source::SourceBlock;
+use super::source::SourceTable;
 use super::transaction;
 use crate::connect::Schema;
 use crate::row::Datum;
@@ -23,7 +23,7 @@ pub(super) struct Service {
     message: Kind,
     heartbeat: Kind,
     /// Fragment of the source block of messages: they have neither schema nor table.
-    no_table: Box<[u8]>,
+    no_table: SourceTable,
     /// Name under which messages are counted in a transaction.
     messages: Arc<str>,
     /// Writes contents as a `bytea` column would.
@@ -63,7 +63,7 @@ impl Service {
                 schemas::message_value(content.schema().kind.clone()),
             ),
             heartbeat: kind(heartbeat, schemas::heartbeat_key(), schemas::heartbeat_value()),
-            no_table: SourceBlock::table_fragment("", ""),
+            no_table: SourceTable::new("", ""),
             messages: Arc::from("message"),
             content,
         })
@@ -203,7 +203,6 @@ impl Encoder {
         buf.extend_from_slice(&service.message.value.open);
         buf.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
         json::write_i64(buf, c.now_ns.div_euclid(1_000_000));
-        buf.extend_from_slice(b",\"source\":");
         self.source.write(&service.no_table, c, buf);
         buf.extend_from_slice(b",\"transaction\":");
         self.transaction_block(&service.messages, c, buf);

@@ -1,14 +1,40 @@
 //! The `source` block: where an event comes from.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::event::{EventContext, SnapshotMarker};
-use crate::{Lsn, json};
+use crate::json;
+
+/// What the block says of a table.
+#[derive(Clone, Debug)]
+pub(super) struct SourceTable {
+    /// Tells it from all others, without a look at the names.
+    pub(super) id: u64,
+    /// The fragment with its names, from after `ts_ns` up to the value of `txId`.
+    text: Box<[u8]>,
+}
+
+impl SourceTable {
+    pub(super) fn new(schema: &str, table: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut text = b",\"schema\":".to_vec();
+        json::write_str(&mut text, schema.as_bytes());
+        text.extend_from_slice(b",\"table\":");
+        json::write_str(&mut text, table.as_bytes());
+        text.extend_from_slice(b",\"txId\":");
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            id,
+            text: text.into(),
+        }
+    }
+}
 
 /// The parts of the block that do not change in a pipeline, as JSON fragments.
 #[derive(Clone, Debug)]
 pub(super) struct SourceBlock {
-    /// Up to the value of `ts_ms`.
+    /// Up to the value of `ts_ms`, from the comma before the member `source`.
     open: Box<[u8]>,
     /// From after the value of `snapshot` up to the value of `sequence`.
     database: Box<[u8]>,
@@ -17,12 +43,11 @@ pub(super) struct SourceBlock {
     /// `snapshot` outside a snapshot: Debezium leaves it null, and the converter puts the schema's default, `false`,
     /// there unless it is told not to (`replace.null.with.default`).
     streamed: &'static [u8],
-    last: Rendered,
 }
 
 impl SourceBlock {
     pub(super) fn new(version: &str, server: &str, database: &str) -> Self {
-        let mut open = b"{\"version\":".to_vec();
+        let mut open = b",\"source\":{\"version\":".to_vec();
         json::write_str(&mut open, version.as_bytes());
         open.extend_from_slice(b",\"connector\":\"postgresql\",\"name\":");
         json::write_str(&mut open, server.as_bytes());
@@ -35,7 +60,6 @@ impl SourceBlock {
             database: db.into(),
             xmin: None,
             streamed: b"\"false\"",
-            last: Rendered::default(),
         }
     }
 
@@ -45,19 +69,14 @@ impl SourceBlock {
         self
     }
 
-    /// The fragment with a table's names, from after `ts_ns` up to the value of `txId`.
-    pub(super) fn table_fragment(schema: &str, table: &str) -> Box<[u8]> {
-        let mut out = b",\"schema\":".to_vec();
-        json::write_str(&mut out, schema.as_bytes());
-        out.extend_from_slice(b",\"table\":");
-        json::write_str(&mut out, table.as_bytes());
-        out.extend_from_slice(b",\"txId\":");
-        out.into()
-    }
-
-    /// Appends the block; says where in it the record's own position stands, twice.
-    fn render(&self, table: &[u8], c: &EventContext, out: &mut Vec<u8>) -> [Range<usize>; 2] {
-        let start = out.len();
+    /// Appends the block of a record of `table`, as a further member of the envelope; says where in `out` the record's
+    /// own position stands, twice.
+    pub(super) fn write(
+        &self,
+        table: &SourceTable,
+        c: &EventContext,
+        out: &mut Vec<u8>,
+    ) -> [Range<usize>; 2] {
         let incremental = c.snapshot == SnapshotMarker::Incremental;
         out.extend_from_slice(&self.open);
         json::write_i64(out, c.commit_us.div_euclid(1000));
@@ -75,19 +94,19 @@ impl SourceBlock {
             None => out.extend_from_slice(b"null"),
         }
         out.extend_from_slice(b",\\\"");
-        let first = out.len() - start;
+        let first = out.len();
         number(Some(c.lsn.0), out);
-        let first = first..out.len() - start;
+        let first = first..out.len();
         out.extend_from_slice(b"\\\"]\",\"ts_us\":");
         json::write_i64(out, c.commit_us);
         out.extend_from_slice(b",\"ts_ns\":");
         json::write_i64(out, c.commit_us.saturating_mul(1000));
-        out.extend_from_slice(table);
+        out.extend_from_slice(&table.text);
         number(c.xid.map(u64::from), out);
         out.extend_from_slice(b",\"lsn\":");
-        let second = out.len() - start;
+        let second = out.len();
         number((!incremental).then_some(c.lsn.0), out);
-        let second = second..out.len() - start;
+        let second = second..out.len();
         out.extend_from_slice(b",\"xmin\":");
         number(self.xmin.filter(|_| c.snapshot == SnapshotMarker::None), out);
         match &c.origin {
@@ -102,64 +121,6 @@ impl SourceBlock {
         }
         [first, second]
     }
-
-    /// Appends the block of a record of `table`.
-    pub(super) fn write(&mut self, table: &[u8], c: &EventContext, out: &mut Vec<u8>) {
-        let facts = Facts::of(c, self.xmin);
-        let Some(facts) = facts else {
-            self.render(table, c, out);
-            return;
-        };
-        if self.last.facts != Some(facts) || self.last.table != table {
-            self.last.table.clear();
-            self.last.table.extend_from_slice(table);
-            let mut text = std::mem::take(&mut self.last.text);
-            text.clear();
-            self.last.own = self.render(table, c, &mut text);
-            self.last.text = text;
-            self.last.facts = Some(facts);
-        }
-        let Rendered { text, own, .. } = &self.last;
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(c.lsn.0).as_bytes();
-        let part = |from, to| text.get(from..to).unwrap_or_default();
-        out.extend_from_slice(part(0, own[0].start));
-        out.extend_from_slice(digits);
-        out.extend_from_slice(part(own[0].end, own[1].start));
-        out.extend_from_slice(digits);
-        out.extend_from_slice(part(own[1].end, text.len()));
-    }
-}
-
-/// What a block depends on besides table and own position: the same for all rows of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
-    commit_us: i64,
-    xid: Option<u32>,
-    last_commit: Option<Lsn>,
-    xmin: Option<u64>,
-}
-
-impl Facts {
-    /// None where a block is written once, or has more in it.
-    fn of(c: &EventContext, xmin: Option<u64>) -> Option<Self> {
-        let plain = c.snapshot == SnapshotMarker::None && c.origin.is_none();
-        plain.then_some(Self {
-            commit_us: c.commit_us,
-            xid: c.xid,
-            last_commit: c.last_commit_lsn,
-            xmin,
-        })
-    }
-}
-
-/// The block written last, to be written again with another position.
-#[derive(Clone, Debug, Default)]
-struct Rendered {
-    facts: Option<Facts>,
-    table: Vec<u8>,
-    text: Vec<u8>,
-    own: [Range<usize>; 2],
 }
 
 /// `\"n\"`: a string inside a string.
@@ -182,20 +143,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::Lsn;
 
     fn write(block: &SourceBlock, c: &EventContext) -> String {
-        let mut block = block.clone();
-        let table = SourceBlock::table_fragment("My Schema", "t\"1");
-        let (mut first, mut again, mut rendered) = (Vec::new(), Vec::new(), Vec::new());
-        block.write(&table, c, &mut first);
-        let other = EventContext {
-            lsn: Lsn(c.lsn.0 + 1_000_000_000_000),
-            ..c.clone()
-        };
-        block.write(&table, &other, &mut again);
-        block.render(&table, &other, &mut rendered);
-        assert_eq!(again, rendered, "written again for another row");
-        String::from_utf8(first).unwrap()
+        let mut out = b"before".to_vec();
+        let own = block.write(&SourceTable::new("My Schema", "t\"1"), c, &mut out);
+        for place in own {
+            assert_eq!(out[place], *c.lsn.0.to_string().as_bytes());
+        }
+        String::from_utf8(out.split_off(6)).unwrap()
     }
 
     #[test]
@@ -210,7 +166,7 @@ mod tests {
         };
         assert_eq!(
             write(&block, &c),
-            r#"{"version":"3.6.3.Final","connector":"postgresql","name":"srv","ts_ms":1795527662098,"snapshot":"first","db":"case_naming","sequence":"[null,\"823136384\"]","ts_us":1795527662098465,"ts_ns":1795527662098465000,"schema":"My Schema","table":"t\"1","txId":1924,"lsn":823136384,"xmin":null,"origin":null,"origin_lsn":null}"#
+            r#","source":{"version":"3.6.3.Final","connector":"postgresql","name":"srv","ts_ms":1795527662098,"snapshot":"first","db":"case_naming","sequence":"[null,\"823136384\"]","ts_us":1795527662098465,"ts_ns":1795527662098465000,"schema":"My Schema","table":"t\"1","txId":1924,"lsn":823136384,"xmin":null,"origin":null,"origin_lsn":null}"#
         );
     }
 

@@ -155,7 +155,7 @@ impl Codec {
 
 /// Copies digits with an optional sign; the server vouches for the range.
 #[inline]
-fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
+pub(super) fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
     const LONGEST: usize = 20;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.is_empty() || text.len() > LONGEST || !digits.iter().all(u8::is_ascii_digit) {
@@ -166,7 +166,7 @@ fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
 }
 
 #[inline]
-fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Written {
+pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Written {
     let word: &[u8] = match text {
         b"t" => b"true",
         b"f" => b"false",

@@ -205,8 +205,45 @@ fn write_minimal(mut bytes: &[u8], out: &mut Vec<u8>) {
     json::write_base64(out, bytes);
 }
 
+/// The unscaled value of a number of at most 18 digits that has `scale` of them after the point, as nearly all of a column have.
+#[inline]
+fn short_unscaled(text: &[u8], scale: i32) -> Option<i64> {
+    /// A point and as many digits as surely fit.
+    const LONGEST: usize = 19;
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if digits.len() > LONGEST - usize::from(scale == 0) || !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut value, mut point) = (0_i64, digits.len());
+    for (at, b) in digits.iter().enumerate() {
+        match b {
+            b'0'..=b'9' => value = value * 10 + i64::from(b & 0xf),
+            b'.' if point == digits.len() => point = at,
+            _ => return None,
+        }
+    }
+    let fraction = digits.len() - (point + 1).min(digits.len());
+    let exact = usize::try_from(scale) == Ok(fraction) && (scale == 0) == (point == digits.len());
+    exact.then_some(if negative { -value } else { value })
+}
+
+/// Appends a number as base64 of big-endian two's complement in quotes, without redundant leading bytes.
+#[inline]
+fn write_word(value: i64, out: &mut Vec<u8>) {
+    let significant = 64 - (value ^ (value >> 63)).leading_zeros();
+    let bytes = significant / 8 + 1;
+    json::write_base64_word(out, value.cast_unsigned() << (64 - 8 * bytes), bytes);
+}
+
 /// Appends Connect's Decimal: the unscaled value in base64.
 pub(super) fn write_decimal(text: &[u8], scale: i32, out: &mut Vec<u8>) -> Written {
+    if let Some(unscaled) = short_unscaled(text, scale) {
+        write_word(unscaled, out);
+        return Ok(());
+    }
     let (parts, zeros) = Parts::parse(text)?.at_scale(scale)?;
     parts.write_unscaled(zeros, out);
     Ok(())

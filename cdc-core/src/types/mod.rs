@@ -33,6 +33,7 @@ pub use options::{
 
 use crate::connect::Schema;
 use crate::error::{Error, ErrorKind};
+use crate::json;
 use crate::row::Datum;
 use crate::schema::{Column, TypeCatalog};
 use crate::telemetry::VALUES_LOST;
@@ -132,6 +133,19 @@ impl ColumnWriter {
     /// it, which [`write`](Self::write) does.
     #[inline]
     pub(crate) fn write_text(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        // The commonest, without a call of what writes them all.
+        match self.codec {
+            Codec::Text => {
+                json::write_str(out, text);
+                true
+            }
+            Codec::Integer(_) | Codec::Oid => codec::write_integer(text, out).is_ok(),
+            Codec::Bool => codec::write_bool(text, out).is_ok(),
+            _ => self.write_rarer(text, out),
+        }
+    }
+
+    fn write_rarer(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let written = self.codec.write(text, out).is_ok();
         if !written {

@@ -139,34 +139,37 @@ pub(super) fn write_zoned_timestamp(text: &[u8], digits: u8, out: &mut Vec<u8>) 
 fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     /// `2024-02-29 12:34:56`
     const SECONDS: usize = 19;
+    if digits == 6
+        && let Ok(text) = text.try_into()
+        && write_utc_micros(text, out)
+    {
+        return true;
+    }
     let Some((clock, fraction)) = text
         .strip_suffix(b"+00")
         .and_then(|t| t.split_first_chunk::<SECONDS>())
     else {
         return false;
     };
-    let shape = |(at, b): (usize, &u8)| match at {
-        4 | 7 => *b == b'-',
-        10 => *b == b' ',
-        13 | 16 => *b == b':',
-        _ => b.is_ascii_digit(),
+    let (Some(head), Some(tail)) = (clock.first_chunk::<16>(), clock.last_chunk::<16>()) else {
+        return false;
     };
-    if !clock.iter().enumerate().all(shape) {
+    if !calendar::has_shape(head, b"0000-00-00 00:00") || !calendar::has_shape(tail, b"0-00-00 00:00:00") {
         return false;
     }
     let digits = usize::from(digits.min(6));
     let mut line = *b"\"0000-00-00T00:00:00.000000Z\"";
     let below = match fraction {
         [] => &[][..],
-        [b'.', below @ ..] if below.len() <= 6 && below.iter().all(u8::is_ascii_digit) => below,
+        [b'.', below @ ..] if below.len() <= 6 && calendar::all_digits(below) => below,
         _ => return false,
     };
     if let Some(place) = line.get_mut(1..=SECONDS) {
         place.copy_from_slice(clock);
     }
     line[11] = b'T';
-    for (place, digit) in line.iter_mut().skip(2 + SECONDS).zip(below) {
-        *place = *digit;
+    if let Some(place) = line.get_mut(2 + SECONDS..).and_then(|l| l.get_mut(..below.len())) {
+        place.copy_from_slice(below);
     }
     let end = if digits == 0 {
         1 + SECONDS
@@ -175,6 +178,25 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     };
     out.extend_from_slice(line.get(..end).unwrap_or_default());
     out.extend_from_slice(b"Z\"");
+    true
+}
+
+/// Appends a timestamp in UTC that has all six fraction digits, as most have; false, with nothing appended, if it is not one.
+#[inline]
+fn write_utc_micros(text: &[u8; 29], out: &mut Vec<u8>) -> bool {
+    let (Some(head), Some(tail)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) else {
+        return false;
+    };
+    let shaped =
+        calendar::has_shape(head, b"0000-00-00 00:00") && calendar::has_shape(tail, b":00:00.000000+00");
+    // The offset's digits are 0 themselves.
+    if !shaped || text[27] != b'0' || text[28] != b'0' {
+        return false;
+    }
+    let mut line = *b"\"____-__-__T__:__:__.______Z\"";
+    line[1..11].copy_from_slice(&text[..10]);
+    line[12..27].copy_from_slice(&text[11..26]);
+    out.extend_from_slice(&line);
     true
 }
 
