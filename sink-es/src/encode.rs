@@ -127,13 +127,14 @@ impl Encoder {
             let reason = "the record deletes a document, and index.delete_on is refuse";
             return Encoded::Bad { place, reason };
         }
-        let deletion = self
-            .hasher
-            .hash_one((record.head.topic.name.as_str(), record.key));
-        match reading.event {
-            Event::Delete => self.deleted = Some(deletion),
-            Event::Tombstone if before == Some(deletion) => return Encoded::Skip(Skipped::Tombstone),
-            _ => {}
+        if matches!(reading.event, Event::Delete | Event::Tombstone) {
+            let name = record.head.topic.name.as_str();
+            let deletion = Some(self.hasher.hash_one((name, record.key)));
+            if reading.event == Event::Delete {
+                self.deleted = deletion;
+            } else if before == deletion {
+                return Encoded::Skip(Skipped::Tombstone);
+            }
         }
         let route = &place.route;
         let keyed = match self.id_of(route, record, &reading) {

@@ -1,4 +1,4 @@
-//! The index stage at its limits: an index that takes nothing, keys that are no JSON.
+//! The index stage at its limits: an index that takes nothing, keys that are no JSON, values that were not sent.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -155,6 +155,51 @@ fn keys_that_are_no_json_pass_transforms() {
         let documents = search::documents(&index);
         assert_eq!(documents.keys().cloned().collect::<Vec<_>>(), ids);
         assert!(documents.values().all(|d| d["n"].is_i64()), "{documents:?}");
+        run.stop();
+        search::call("DELETE", &index, None);
+    }
+}
+
+#[test]
+fn a_large_value_that_an_update_does_not_touch_stays_on_both_routes() {
+    for through_kafka in [false, true] {
+        let bench = Bench::new(if through_kafka {
+            "relay_toast_kafka"
+        } else {
+            "relay_toast"
+        });
+        let (name, prefix) = (
+            bench.sql("SELECT current_database()").unwrap(),
+            search::unique("relay-toast"),
+        );
+        bench.sql("ALTER TABLE t ALTER v SET STORAGE EXTERNAL; ALTER TABLE t ADD n int; INSERT INTO t VALUES (1, repeat('x', 9000), 0)");
+        let kafka = format!("kafka: {{bootstrap_servers: '{}'}}\n", search::kafka());
+        let config = format!(
+            "name: {prefix}\nsource: {{url: '{}', slot: {{name: {name}}}}}\nformat: {{topic_prefix: {prefix}}}\n\
+             log: {{format: text}}\noffsets: {{type: file, path: '{}/offsets'}}\nindex: {{urls: ['{}']}}\n{}",
+            bench.url(),
+            bench.dir.path().display(),
+            search::url(),
+            if through_kafka { kafka.as_str() } else { "" }
+        );
+        let index = format!("{prefix}.public.t");
+        let run = bench.run(&config);
+        bench.until("the snapshot", |_| search::documents(&index).len() == 1);
+        // Several changes in one request, and one by itself after a start.
+        bench.sql("UPDATE t SET n = 1; UPDATE t SET n = 2; INSERT INTO t VALUES (2, repeat('y', 9000), 0); UPDATE t SET n = 3");
+        bench.until("both rows", |_| search::documents(&index).len() == 2);
+        run.stop();
+        bench.sql("UPDATE t SET n = 4");
+        let run = bench.run(&config);
+        let row = |id: u64, v: &str| json!({ "id": id, "v": v.repeat(9000), "n": 4 });
+        bench.until("the last change", |_| {
+            let all = search::documents(&index);
+            all.values().all(|d| d["n"] == 4)
+        });
+        assert_eq!(
+            search::documents(&index).into_values().collect::<Vec<_>>(),
+            [row(1, "x"), row(2, "y")]
+        );
         run.stop();
         search::call("DELETE", &index, None);
     }
