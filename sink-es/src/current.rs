@@ -34,6 +34,10 @@ pub(crate) struct Found {
 /// Documents asked for at once.
 const AT_ONCE: usize = 500;
 
+/// Who may only write can index all but what needs the state before.
+const MAY_READ: &str = "give the user of index.auth the right to read the index: values that a change does not carry, and versions that \
+                        a tombstone does not tell, are taken from there";
+
 #[derive(Deserialize)]
 struct Reply<'a> {
     #[serde(borrow)]
@@ -78,7 +82,11 @@ impl Delivery {
             let answer = self.ask(Method::POST, "_mget", Some(&body)).await?;
             let answer = answer.ok_or_else(stopped)?;
             if !answer.status.is_success() {
-                return Err(refused("the look at documents", &answer));
+                let error = refused("the look at documents", &answer);
+                return Err(match answer.status.as_u16() {
+                    403 => error.with_hint(MAY_READ),
+                    _ => error,
+                });
             }
             let docs = read(&answer.body, wanted.len())?;
             let failed = docs.iter().zip(wanted).find_map(|(doc, w)| {
@@ -97,8 +105,7 @@ impl Delivery {
                 behind.insert(&w.index, index);
             } else if of_several || error.kind == "security_exception" {
                 let text = format!("documents of {} cannot be read: {}", w.index, error.describe());
-                return Err(Error::new(ErrorKind::SinkRejected, text)
-                    .with_hint("give the user of index.auth the right to read the index"));
+                return Err(Error::new(ErrorKind::Privilege, text).with_hint(MAY_READ));
             } else if self.ledger.failed() {
                 return Err(stopped());
             } else {
