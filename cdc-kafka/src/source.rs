@@ -1,6 +1,7 @@
 //! Topics back into batches, by a consumer group.
 
 mod group;
+mod pattern;
 mod progress;
 mod reader;
 
@@ -11,7 +12,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use cdc_core::{Batch, Error, ErrorKind};
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
@@ -31,9 +31,13 @@ pub struct SourceConfig {
     /// Topics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
-    /// Regular expression that matches the whole names of further topics; topics made later join in.
+    /// Regular expression that matches the whole names of further topics; topics made later join in. Without look-around and
+    /// back-references.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topics_regex: Option<String>,
+    /// Topics that are not read although the expression matches them, such as those that what reads writes to itself.
+    #[serde(skip)]
+    pub left_out: Vec<String>,
     /// Consumer group, which keeps how far the topics are read. Default: made of the pipeline's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,
@@ -50,6 +54,7 @@ impl SourceConfig {
         Self {
             topics,
             topics_regex: None,
+            left_out: Vec::new(),
             group_id: None,
             batch_bytes: default_batch_bytes(),
         }
@@ -70,10 +75,7 @@ impl SourceConfig {
             topics::check_name(topic)?;
         }
         if let Some(pattern) = &self.topics_regex {
-            Regex::new(pattern).map_err(|e| {
-                Error::new(ErrorKind::Config, "topics_regex is no valid regular expression").with_source(e)
-            })?;
-            all.push(format!("^({pattern})$"));
+            all.push(format!("^({})$", pattern::posix(pattern)?));
         }
         if all.is_empty() {
             return Err(Error::new(
@@ -295,7 +297,7 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"topics_regex":"srv\\..*|x"}"#).subscription().unwrap(),
-            [r"^(srv\..*|x)$"]
+            [r"^(srv\.[.0-9A-Z_a-z-]*|x)$"]
         );
         for (json, says) in [
             ("{}", "neither"),

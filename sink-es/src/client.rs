@@ -126,7 +126,7 @@ impl Client {
             };
             let at = host.url.origin().ascii_serialization();
             if refused_by_tls(e.as_ref()) {
-                let error = Error::new(ErrorKind::Tls, format!("the certificate of {at} is refused"));
+                let error = Error::new(ErrorKind::Tls, format!("TLS with {at} is refused"));
                 return error.with_source(e).with_hint(
                     "set index.tls.ca_file to the authority's certificate, and check that the address names the host",
                 );
@@ -206,12 +206,13 @@ impl Host {
     }
 }
 
-/// Whether TLS itself failed, and not the connection below it. The client library hides its error in several others.
+/// Whether the two sides do not accept each other's certificates or versions: nothing that passes, as a connection does that
+/// breaks during the handshake. The client library hides its error in several others.
 fn refused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<rustls::Error>() {
-            return true;
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return is_final(error);
         }
         // An io error passes over the error that it holds when it is asked for its source.
         let held = error
@@ -223,6 +224,34 @@ fn refused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
         };
     }
     false
+}
+
+fn is_final(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::InvalidCertRevocationList(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::UnsupportedNameType
+        | rustls::Error::PeerIncompatible(_) => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            *alert,
+            Alert::AccessDenied
+                | Alert::BadCertificate
+                | Alert::CertificateExpired
+                | Alert::CertificateRequired
+                | Alert::CertificateRevoked
+                | Alert::CertificateUnknown
+                | Alert::HandshakeFailure
+                | Alert::InsufficientSecurity
+                | Alert::NoCertificate
+                | Alert::ProtocolVersion
+                | Alert::UnknownCA
+                | Alert::UnrecognisedName
+                | Alert::UnsupportedCertificate
+        ),
+        _ => false,
+    }
 }
 
 fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -256,6 +285,27 @@ mod tests {
         assert!(c.pick(now).is_some());
         c.hosts[1].report(true, now);
         assert!((0..3).all(|_| name(now) == "b"));
+    }
+
+    #[test]
+    fn only_what_tls_itself_refuses_is_final() {
+        use rustls::{AlertDescription, CertificateError, InvalidMessage};
+        let hidden = |error: rustls::Error| std::io::Error::other(std::io::Error::other(error));
+        for (error, want) in [
+            (CertificateError::Expired.into(), true),
+            (rustls::Error::AlertReceived(AlertDescription::UnknownCA), true),
+            (
+                rustls::Error::AlertReceived(AlertDescription::InternalError),
+                false,
+            ),
+            (InvalidMessage::InvalidContentType.into(), false),
+            (rustls::Error::General("x".into()), false),
+        ] {
+            assert_eq!(refused_by_tls(&hidden(error.clone())), want, "{error:?}");
+        }
+        assert!(!refused_by_tls(&std::io::Error::from(
+            std::io::ErrorKind::ConnectionReset
+        )));
     }
 
     #[test]

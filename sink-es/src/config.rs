@@ -65,6 +65,11 @@ pub struct IndexConfig {
     /// Where a document's version comes from.
     #[serde(default)]
     pub versions: Versions,
+    /// What stands for a value that an update did not change and the database did not send
+    /// (`format.values.unavailable_value_placeholder`, which is taken over where there is a `source`). Such a field keeps the
+    /// value that it has in the index; without one it is left out. Empty: the placeholder is a value as others.
+    #[serde(default = "default_unavailable_value")]
+    pub unavailable_value: String,
     /// What deletes a document.
     #[serde(default)]
     pub delete_on: DeleteOn,
@@ -136,6 +141,9 @@ pub struct IndexConfig {
 fn default_name() -> String {
     "{topic}".into()
 }
+fn default_unavailable_value() -> String {
+    cdc_core::types::ValueOptions::PLACEHOLDER.into()
+}
 const fn default_separator() -> char {
     '|'
 }
@@ -200,6 +208,18 @@ mod tests {
                 "max_in_flight",
             ),
             (r#"{"urls":["http://h"],"settings":{}}"#, "index.create"),
+            (
+                r#"{"urls":["http://h"],"create":true,"require_alias":true}"#,
+                "index.require_alias",
+            ),
+            (
+                r#"{"urls":["http://h"],"mapping":{"json":"object"}}"#,
+                "index.mapping.convert.json",
+            ),
+            (
+                r#"{"urls":["http://h"],"unavailable_value":"hex:5"}"#,
+                "index.unavailable_value",
+            ),
             (
                 r#"{"urls":["http://h"],"tls":{"key_file":"k"}}"#,
                 "certificate_file",

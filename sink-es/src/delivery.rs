@@ -12,13 +12,13 @@ use crate::backoff::Backoff;
 use crate::bulk::Sealed;
 use crate::client::{Answer, Client};
 use crate::config::{BadDocument, BulkConfig, IndexConfig};
-use crate::dead_letter::{DeadLetters, Letter, Letters};
+use crate::dead_letter::DeadLetters;
 use crate::governor::Governor;
+use crate::judge::{Doubts, Judged, Standing};
 use crate::ladder::Ladder;
 use crate::prepare::Preparation;
 use crate::refresh::Written;
-use crate::reply::{self, BulkReply, ItemStatus, Verdict};
-use crate::route::Route;
+use crate::reply::{self, BulkReply};
 use crate::settle::Ledger;
 use crate::telemetry::{Telemetry, gauge_value};
 
@@ -29,9 +29,10 @@ pub(crate) struct Delivery {
     pub(crate) ledger: Ledger,
     pub(crate) bulk: BulkConfig,
     pub(crate) telemetry: Telemetry,
-    bad: BadDocument,
-    invalid: BadDocument,
-    dead_letters: DeadLetters,
+    pub(crate) bad: BadDocument,
+    pub(crate) invalid: BadDocument,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) standing: Standing,
     pub(crate) backoff: (Duration, Duration),
     pub(crate) governor: Governor,
     pub(crate) preparation: Preparation,
@@ -46,8 +47,8 @@ pub(crate) struct Delivery {
 
 /// What came of one request.
 enum Attempt {
-    /// Everything in it was looked at; these items are to be sent again.
-    Answered(Vec<usize>),
+    /// Everything in it was looked at.
+    Answered(Judged),
     /// Nothing is known; send all of it again.
     Again,
     /// The server takes no request of this size.
@@ -77,6 +78,7 @@ impl Delivery {
             dead_letters: DeadLetters::open(&[&bad, &invalid], topic, pipeline)?,
             bad,
             invalid,
+            standing: Standing::default(),
             backoff: (
                 Duration::from_millis(config.first_backoff_ms),
                 Duration::from_millis(config.max_backoff_ms),
@@ -100,22 +102,29 @@ impl Delivery {
     /// # Errors
     /// When nothing more can be sent until somebody acts, and for a bad document under
     /// [`BadDocument::Fail`].
-    pub(crate) async fn settle(&self, bulk: &Sealed) -> Result<(), Error> {
+    pub(crate) async fn settle(&self, bulk: &mut Sealed) -> Result<(), Error> {
         let mut pending: Vec<usize> = bulk.live().collect();
+        self.fill(bulk, &pending).await?;
         let mut most = pending.len();
         let mut pauses = Pauses::new(self.backoff);
+        let mut doubts = Doubts::default();
         while !pending.is_empty() {
             let rest = pending.split_off(most.clamp(1, pending.len()));
-            match self.attempt(bulk, &pending).await? {
-                Attempt::Answered(again) if again.is_empty() => {
-                    pending = rest;
-                    pauses.reset();
-                }
-                Attempt::Answered(mut again) => {
-                    self.telemetry.retried.increment(count(again.len()));
-                    pauses.wait("the server refuses documents for the moment").await;
-                    again.extend(rest);
-                    pending = again;
+            match self.attempt(bulk, &pending, &mut doubts).await? {
+                Attempt::Answered(judged) => {
+                    self.raise(bulk, &judged.contested).await?;
+                    self.fill(bulk, &judged.revived).await?;
+                    if judged.again.is_empty() {
+                        pauses.reset();
+                    } else {
+                        self.telemetry.retried.increment(count(judged.again.len()));
+                        pauses.wait("the server refuses documents for the moment").await;
+                    }
+                    pending = judged.again;
+                    pending.extend(judged.contested);
+                    pending.extend(judged.revived);
+                    pending.sort_unstable();
+                    pending.extend(rest);
                 }
                 Attempt::Again => {
                     pauses.wait("no bulk request comes through").await;
@@ -134,8 +143,38 @@ impl Delivery {
         Ok(())
     }
 
+    /// Fills documents that lack values from the index.
+    pub(crate) async fn fill(&self, bulk: &mut Sealed, which: &[usize]) -> Result<(), Error> {
+        let (items, wanted) = bulk.lacking(which);
+        if items.is_empty() {
+            return Ok(());
+        }
+        for (i, found) in items.into_iter().zip(self.look(&wanted).await?) {
+            if let Some(found) = found {
+                bulk.fill(i, &found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives items that were not sure of their versions those of their documents: what they change is a state of a snapshot,
+    /// which has the higher version and is the older one. If a later record has written the document in an earlier run, that
+    /// record comes again behind this one and, having the same version, writes it again. A document that is not there was
+    /// deleted by a later record, and stays so.
+    async fn raise(&self, bulk: &mut Sealed, contested: &[usize]) -> Result<(), Error> {
+        let wanted = contested.iter().filter_map(|&i| Some((i, bulk.wanted(i)?)));
+        let (items, wanted): (Vec<_>, Vec<_>) = wanted.unzip();
+        if items.is_empty() {
+            return Ok(());
+        }
+        for (i, found) in items.into_iter().zip(self.look(&wanted).await?) {
+            bulk.set_version(i, found.map(|f| f.version));
+        }
+        Ok(())
+    }
+
     /// After status 413: how many items to send at once from now on. A single item that is too large is a bad document.
-    async fn halve(&self, bulk: &Sealed, sent: &mut Vec<usize>) -> Result<usize, Error> {
+    async fn halve(&self, bulk: &mut Sealed, sent: &mut Vec<usize>) -> Result<usize, Error> {
         if sent.len() > 1 {
             let half = (bulk.body(sent).len() / 2).max(1);
             if self.governor.cap(half) {
@@ -156,32 +195,16 @@ impl Delivery {
     }
 
     /// After a refusal of the whole for one item: how many to send at once, until the one is found.
-    async fn bisect(&self, bulk: &Sealed, sent: &mut Vec<usize>, reason: String) -> Result<usize, Error> {
+    async fn bisect(&self, bulk: &mut Sealed, sent: &mut Vec<usize>, reason: String) -> Result<usize, Error> {
         if sent.len() > 1 {
             return Ok(sent.len() / 2);
         }
+        self.standing.refused_alone(&reason)?;
         self.reject_only(bulk, sent, 400, &reason).await?;
         Ok(usize::MAX)
     }
 
-    async fn reject_only(
-        &self,
-        bulk: &Sealed,
-        sent: &mut Vec<usize>,
-        status: u16,
-        reason: &str,
-    ) -> Result<usize, Error> {
-        let mut letters = Letters::default();
-        if let Some(&only) = sent.first() {
-            let status = ItemStatus { status, error: None };
-            self.reject(bulk, only, &status, Some(reason), &mut letters)?;
-        }
-        self.dead_letters.keep(letters).await?;
-        sent.clear();
-        Ok(1)
-    }
-
-    async fn attempt(&self, bulk: &Sealed, items: &[usize]) -> Result<Attempt, Error> {
+    async fn attempt(&self, bulk: &Sealed, items: &[usize], doubts: &mut Doubts) -> Result<Attempt, Error> {
         let permit = self.governor.permit().await;
         let body = bulk.body(items);
         let bytes = body.len();
@@ -250,116 +273,9 @@ impl Delivery {
             permit.taken(bytes, took);
         }
         self.telemetry.limit.set(gauge_value(self.governor.limit()));
-        self.judge(bulk, items, &reply).await.map(Attempt::Answered)
-    }
-
-    /// Looks at each item's status; returns the items to send again.
-    async fn judge(
-        &self,
-        bulk: &Sealed,
-        items: &[usize],
-        reply: &BulkReply<'_>,
-    ) -> Result<Vec<usize>, Error> {
-        let (mut again, mut blocked, mut no_index) = (Vec::new(), None, None);
-        let (mut done, mut stale, mut missing) = (0_u64, 0_u64, 0_u64);
-        let mut letters = Letters::default();
-        for (&i, status) in items.iter().zip(reply.items.iter().map(|r| &r.update)) {
-            let Some(item) = bulk.item(i) else { continue };
-            match reply::verdict(item.op, item.version.is_some(), status) {
-                Verdict::Done => done += 1,
-                Verdict::Stale => stale += 1,
-                Verdict::Missing => missing += 1,
-                Verdict::Retry => again.push(i),
-                Verdict::Blocked => {
-                    again.push(i);
-                    blocked = Some((item, status));
-                }
-                Verdict::NoIndex if self.preparation.creates() => {
-                    again.push(i);
-                    no_index = Some(&item.place.route);
-                }
-                Verdict::Bad => self.reject(bulk, i, status, None, &mut letters)?,
-                Verdict::NoIndex | Verdict::Stop => return Err(stopped(&item.place.route, status)),
-            }
-        }
-        self.telemetry.done.increment(done);
-        self.telemetry.stale.increment(stale);
-        self.telemetry.missing.increment(missing);
-        self.dead_letters.keep(letters).await?;
-        if let Some((item, status)) = blocked {
-            tracing::warn!(
-                index = item.place.route.index,
-                reason = status.describe(),
-                "the index refuses writes; documents wait until it takes them again"
-            );
-        }
-        if let Some(route) = no_index {
-            self.prepare(route).await?;
-        }
-        Ok(bulk.with_followers(again, items))
-    }
-
-    /// Applies the policy to a document that the server will never take.
-    fn reject(
-        &self,
-        bulk: &Sealed,
-        i: usize,
-        status: &ItemStatus<'_>,
-        whole: Option<&str>,
-        out: &mut Letters,
-    ) -> Result<(), Error> {
-        let Some(item) = bulk.item(i) else { return Ok(()) };
-        let reason = whole.map_or_else(|| status.describe(), str::to_owned);
-        let error = status.error.as_ref();
-        let full = error.and_then(|e| e.reason.as_deref()).unwrap_or(&reason);
-        let letter = Letter {
-            op: Some(item.op.name()),
-            id: bulk.id(item),
-            version: item.version,
-            status: Some(status.status),
-            error: error.map(|e| e.kind.as_ref()),
-            record: bulk.kept(item),
-            document: bulk.document(item),
-            ..Letter::new(&item.place, full)
-        };
-        self.by_policy(&self.bad, &reason, &letter, out)
-    }
-
-    /// Applies the policy to a record that makes no document.
-    ///
-    /// # Errors
-    /// The record's, if it is not to be left out; what hinders the keeping of its letter.
-    pub(crate) async fn invalid(&self, letter: &Letter<'_>) -> Result<(), Error> {
-        let mut letters = Letters::default();
-        self.by_policy(&self.invalid, letter.reason, letter, &mut letters)?;
-        self.dead_letters.keep(letters).await
-    }
-
-    /// An error, a log line, or a dead letter added to `out`, which is to be kept before anything is settled on its account.
-    /// `reason` holds no value of a row; the letter may.
-    fn by_policy(
-        &self,
-        policy: &BadDocument,
-        reason: &str,
-        letter: &Letter<'_>,
-        out: &mut Letters,
-    ) -> Result<(), Error> {
-        let place = letter.place;
-        if *policy == BadDocument::Fail {
-            let text = match letter.stage {
-                Some(_) => format!("a record did not get through its transforms: {place}: {reason}"),
-                None => format!(
-                    "index {} cannot take the document of {place}: {reason}",
-                    place.route.index
-                ),
-            };
-            return Err(Error::new(ErrorKind::SinkRejected, text)
-                .with_hint("correct the mapping, or set index.on_bad_document to skip or dead_letter"));
-        }
-        out.add(policy, letter, self.dead_letters.pipeline())?;
-        self.telemetry.bad.increment(1);
-        tracing::warn!(index = place.route.index, place = %place, reason, "bad document left out");
-        Ok(())
+        self.judge(bulk, items, &reply, doubts)
+            .await
+            .map(Attempt::Answered)
     }
 
     /// Settles some records of some batches.
@@ -461,16 +377,6 @@ pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
         403 => Error::new(ErrorKind::Privilege, text)
             .with_hint("give the user of index.auth the rights to write to and create the indexes"),
         _ => Error::new(ErrorKind::SinkRejected, text).with_hint("check index.urls and the index options"),
-    }
-}
-
-fn stopped(route: &Route, status: &ItemStatus<'_>) -> Error {
-    let text = format!("index {} takes no documents: {}", route.index, status.describe());
-    match status.status {
-        401 | 403 => Error::new(ErrorKind::Privilege, text)
-            .with_hint("give the user of index.auth the rights to write to and create the indexes"),
-        404 => Error::new(ErrorKind::Config, text).with_hint("set index.create, or create the index"),
-        _ => Error::new(ErrorKind::Config, text).with_hint("check index.name and the index's settings"),
     }
 }
 

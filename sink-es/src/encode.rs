@@ -11,8 +11,9 @@ use crate::config::{DeleteOn, IdFrom, IndexConfig, Versions};
 use crate::envelope::{Event, Other, Reading};
 use crate::route::{Place, Route, Routes};
 use crate::telemetry::Skipped;
-use crate::template::{Pieces, Template, find};
-use crate::version::{self, NoVersion};
+use crate::template::{Pieces, Row, Template, find};
+use crate::unavailable::{self, Unavailable};
+use crate::version::{self, NoVersion, Version};
 use crate::{json, key, original};
 
 /// What becomes of a record.
@@ -50,7 +51,11 @@ pub(crate) struct Encoder {
     routing: String,
     kept: Vec<u8>,
     document: Vec<u8>,
-    /// `_id` hash of the record before, if that was a delete event: its tombstone adds nothing.
+    unavailable: Option<Unavailable>,
+    /// The document without the fields whose values were not sent, and their names.
+    stripped: Vec<u8>,
+    lacks: Vec<Vec<u8>>,
+    /// Hash of topic and key of the record before, if that was a delete event: its tombstone adds nothing.
     deleted: Option<u64>,
 }
 
@@ -73,6 +78,9 @@ impl Encoder {
             routing: String::new(),
             kept: Vec::new(),
             document: Vec::new(),
+            unavailable: Unavailable::new(&config.unavailable_value),
+            stripped: Vec::new(),
+            lacks: Vec::new(),
             deleted: None,
         }
     }
@@ -110,14 +118,23 @@ impl Encoder {
         if let Some(why) = self.leaves_out(&reading.event) {
             if why == Skipped::Delete {
                 // Its tombstone says no version, and takes this one.
-                let version = version::of(&self.versions, record, reading.source);
-                self.note_version(record.head, version.unwrap_or(None));
+                let version = self.version(record, &reading);
+                self.note_version(record.head, version.unwrap_or(Version::NONE));
             }
             return Encoded::Skip(why);
         }
         if self.delete_on == DeleteOn::Refuse && matches!(reading.event, Event::Delete | Event::Tombstone) {
             let reason = "the record deletes a document, and index.delete_on is refuse";
             return Encoded::Bad { place, reason };
+        }
+        if matches!(reading.event, Event::Delete | Event::Tombstone) {
+            let name = record.head.topic.name.as_str();
+            let deletion = Some(self.hasher.hash_one((name, record.key)));
+            if reading.event == Event::Delete {
+                self.deleted = deletion;
+            } else if before == deletion {
+                return Encoded::Skip(Skipped::Tombstone);
+            }
         }
         let route = &place.route;
         let keyed = match self.id_of(route, record, &reading) {
@@ -141,11 +158,6 @@ impl Encoder {
         let hash = self
             .hasher
             .hash_one((route.index.as_str(), has_id, self.id.as_str()));
-        match reading.event {
-            Event::Delete => self.deleted = Some(hash),
-            Event::Tombstone if before == Some(hash) => return Encoded::Skip(Skipped::Tombstone),
-            _ => {}
-        }
         let op = match (document.is_some(), route.put) {
             (false, _) => Op::Delete,
             (true, Op::Update) if !has_id => Op::Index,
@@ -156,6 +168,25 @@ impl Encoder {
             Err(reason) => return Encoded::Bad { place, reason },
         };
         self.note_version(record.head, version);
+        self.lacks.clear();
+        // What is only added has no state before.
+        if let (Some(raw), Some(unavailable), true) = (document, &self.unavailable, keyed && op != Op::Create)
+            && reading.changed
+        {
+            self.stripped.clear();
+            match unavailable.strip(raw, &mut self.stripped, &mut self.lacks) {
+                Ok(false) => {}
+                Ok(true) => document = Some(&self.stripped),
+                Err(json::Malformed) => {
+                    let reason = "the document is no JSON object";
+                    return Encoded::Bad { place, reason };
+                }
+            }
+            // The server keeps fields that a partial document does not have.
+            if op == Op::Update {
+                self.lacks.clear();
+            }
+        }
         self.document.clear();
         if let Some(raw) = document
             && (shape.is_some() || self.timestamps.is_some())
@@ -176,9 +207,11 @@ impl Encoder {
             id: has_id.then_some(self.id.as_str()),
             routing: routed.then_some(self.routing.as_str()),
             hash,
-            version,
+            version: version.number,
             op,
             document,
+            lacks: &self.lacks,
+            unsure: version.unsure,
             kept: Some(self.kept.as_slice()).filter(|h| !h.is_empty()),
         };
         if known {
@@ -195,19 +228,26 @@ impl Encoder {
         record: &Record<'_>,
         reading: &Reading<'_>,
         op: Op,
-    ) -> Result<(Option<u64>, bool), &'static str> {
+    ) -> Result<(Version, bool), &'static str> {
         // Partial documents have no version, nor documents that are only added; nor may what deletes the former.
         if route.put != Op::Index || (op != Op::Delete && route.id_from == IdFrom::Coordinates) {
-            return Ok((None, true));
+            return Ok((Version::NONE, true));
         }
-        match version::of(&self.versions, record, reading.source) {
+        match self.version(record, reading) {
             Ok(version) => Ok((version, true)),
             Err(NoVersion::Position) if reading.event == Event::Tombstone => {
                 let last = self.last_version(record.head);
-                Ok((last, last.is_some()))
+                Ok((Version::sure(last), last.is_some()))
             }
             Err(e) => Err(e.text()),
         }
+    }
+
+    fn version(&mut self, record: &Record<'_>, reading: &Reading<'_>) -> Result<Version, NoVersion> {
+        let Some(entry) = self.routes.find(&record.head.topic) else {
+            return Err(NoVersion::Position);
+        };
+        version::of(&self.versions, record, reading.source, &mut entry.floors)
     }
 
     /// Writes the `_id`; false when the record's place must do.
@@ -260,12 +300,12 @@ impl Encoder {
             .copied()
     }
 
-    fn note_version(&mut self, head: &RecordHead, version: Option<u64>) {
+    fn note_version(&mut self, head: &RecordHead, version: Version) {
         // The engine's own records carry a version, tombstones too.
-        if self.versions != Versions::ExternalFromWal || !head.version_lsn.is_zero() {
+        if self.versions != Versions::ExternalFromWal || version.unsure || !head.version_lsn.is_zero() {
             return;
         }
-        if let (Some(version), Some(entry)) = (version, self.routes.find(&head.topic)) {
+        if let (Some(version), Some(entry)) = (version.number, self.routes.find(&head.topic)) {
             entry.versions.insert(head.partition, version);
         }
     }
@@ -280,9 +320,12 @@ fn render(
     let key = record
         .key
         .map(|k| json::only_value(k).and_then(|k| key::payload(k).map_err(|_| json::Malformed)));
+    let key_fields = key.and_then(Result::ok);
     let row = match reading.event {
-        Event::Put(document) => Some(document),
-        _ => reading.before,
+        Event::Put(document) => Row::Whole(document),
+        _ => reading
+            .before
+            .map_or(Row::None, |before| before_delete(before, key_fields)),
     };
     let pieces = Pieces {
         topic: &record.head.topic.name,
@@ -293,7 +336,7 @@ fn render(
         row,
     };
     let mut bytes = std::mem::take(out).into_bytes();
-    let rendered = template.render(pieces, &mut bytes);
+    let rendered = template.render(&pieces, &mut bytes);
     *out = String::from_utf8(bytes).map_err(|_| key::BadKey.text())?;
     rendered
 }
@@ -306,44 +349,79 @@ fn write(
     head: &RecordHead,
     out: &mut Vec<u8>,
 ) -> Result<(), json::Malformed> {
-    if let Some(fields) = timestamps
-        && find(raw, &["@timestamp".to_owned()]).is_none()
-    {
-        if !raw.starts_with(b"{") {
-            return Err(json::Malformed);
-        }
-        let found = fields.iter().find_map(|f| find(raw, std::slice::from_ref(f)));
-        out.extend_from_slice(b"{\"@timestamp\":");
-        match found {
-            Some(value) => out.extend_from_slice(value),
-            None => {
-                let ms = head.timestamp_ms.ok_or(json::Malformed)?;
-                out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
-            }
-        }
-        let start = out.len();
-        match shape {
-            Some(shape) => shape.convert(raw, out)?,
-            None => out.extend_from_slice(raw),
-        }
-        // The document's own brace becomes the comma behind the timestamp, unless it is empty.
-        let empty = json::members(out.get(start..).unwrap_or_default())
-            .next()
-            .is_none();
-        if empty {
-            out.truncate(start);
-            out.push(b'}');
-        } else if let Some(brace) = out.get_mut(start) {
-            *brace = b',';
-        }
+    let start = out.len();
+    match shape {
+        Some(shape) => shape.convert(raw, out)?,
+        None => out.extend_from_slice(raw),
+    }
+    let Some(fields) = timestamps else { return Ok(()) };
+    let document = out.get(start..).unwrap_or_default();
+    if find(document, &["@timestamp".to_owned()]).is_some() {
         return Ok(());
     }
-    match shape {
-        Some(shape) => shape.convert(raw, out),
+    if !document.starts_with(b"{") {
+        return Err(json::Malformed);
+    }
+    // As converted: a field in microseconds is no time for the server, its text is.
+    let mut stamp = b"{\"@timestamp\":".to_vec();
+    match fields
+        .iter()
+        .find_map(|f| find(document, std::slice::from_ref(f)))
+    {
+        Some(value) => stamp.extend_from_slice(value),
         None => {
-            out.extend_from_slice(raw);
-            Ok(())
+            let ms = head.timestamp_ms.ok_or(json::Malformed)?;
+            stamp.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
         }
+    }
+    // The document's own brace becomes the comma behind the timestamp, unless it is empty.
+    let empty = json::members(document).next().is_none();
+    stamp.push(if empty { b'}' } else { b',' });
+    let end = if empty { out.len() } else { start.saturating_add(1) };
+    out.splice(start..end, stamp);
+    Ok(())
+}
+
+/// The row before a delete, as far as it tells something.
+///
+/// Without REPLICA IDENTITY FULL a delete has the fields of its key only; the others are null or, where the column may not be,
+/// a stand-in such as 0. So a row in which only fields of the key say anything counts as one without the others.
+fn before_delete<'a>(before: &'a [u8], key: Option<&[u8]>) -> Row<'a> {
+    let key: Vec<&[u8]> = json::members(key.unwrap_or_default())
+        .map_while(Result::ok)
+        .map(|m| m.key)
+        .collect();
+    let says_something = json::members(before)
+        .map_while(Result::ok)
+        .any(|m| !key.contains(&m.key) && !is_stand_in(m.value));
+    if says_something {
+        Row::Whole(before)
+    } else {
+        Row::Key(before, key.iter().filter_map(|k| unavailable::text(k)).collect())
+    }
+}
+
+/// Whether a value may stand for one that is not known. Those of decimals, points and times are not the same everywhere.
+fn is_stand_in(value: &[u8]) -> bool {
+    const TEXTS: [&[u8]; 7] = [
+        b"",
+        b"{}",
+        b"AA==",
+        b"1970-01-01Z",
+        b"1970-01-01T00:00:00Z",
+        b"00:00:00Z",
+        b"P0Y0M0DT0H0M0S",
+    ];
+    match value.first() {
+        Some(b'"') => json::string_contents(value).is_some_and(|text| {
+            let zero = !text.is_empty() && text.iter().all(|b| matches!(b, b'0' | b'.'));
+            TEXTS.contains(&text) || zero
+        }),
+        Some(b'{') => json::members(value)
+            .map_while(Result::ok)
+            .all(|m| m.key == b"wkb" || is_stand_in(m.value)),
+        Some(b'[') => value == b"[]",
+        _ => matches!(value, b"null" | b"false") || value.iter().all(|b| matches!(b, b'0' | b'.')),
     }
 }
 
@@ -360,4 +438,66 @@ fn place_id(head: &RecordHead, snapshot: bool, id: &mut String) -> bool {
     };
     *id = String::from_utf8(bytes).unwrap_or_default();
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use cdc_core::{Lsn, Position, Topic};
+
+    use super::*;
+    use crate::connect_schema::Schema;
+    use crate::convert::Shape;
+
+    #[test]
+    fn a_timestamp_is_taken_as_it_was_converted() {
+        let schema = r#"{"type":"struct","fields":[{"field":"at","type":"int64","name":"io.debezium.time.MicroTimestamp"}]}"#;
+        let convert = serde_json::from_str(r#"{"times":"iso"}"#).unwrap();
+        let shape = Shape::compile(&Schema::parse(schema.as_bytes()).unwrap(), &convert).unwrap();
+        let head = RecordHead {
+            topic: Arc::new(Topic { name: "t".into() }),
+            partition: None,
+            timestamp_ms: Some(5),
+            position: Position::default(),
+            version_lsn: Lsn::ZERO,
+        };
+        let fields = ["none".to_owned(), "at".to_owned()];
+        for (raw, fields, want) in [
+            (
+                r#"{"at":1000000}"#,
+                &fields[..],
+                r#"{"@timestamp":"1970-01-01T00:00:01Z","at":"1970-01-01T00:00:01Z"}"#,
+            ),
+            (
+                r#"{"@timestamp":7,"at":0}"#,
+                &fields,
+                r#"{"@timestamp":7,"at":"1970-01-01T00:00:00Z"}"#,
+            ),
+            ("{}", &fields, r#"{"@timestamp":5}"#),
+            (r#"{"x":1}"#, &[], r#"{"@timestamp":5,"x":1}"#),
+        ] {
+            let mut out = b"before".to_vec();
+            write(raw.as_bytes(), Some(&shape), Some(fields), &head, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("before{want}"));
+        }
+        assert!(write(b"[]", None, Some(&fields), &head, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_row_of_stand_ins_is_none() {
+        let whole = |before: &str| {
+            matches!(
+                before_delete(before.as_bytes(), Some(br#"{"id":1}"#)),
+                Row::Whole(_)
+            )
+        };
+        for before in [
+            r#"{"id":1,"a":null,"b":0,"c":"","d":false,"e":0.0,"f":[],"g":{},"h":"0.00","i":"AA==","j":{"x":0.0,"y":0.0,"wkb":"AQ=="}}"#,
+            r#"{"id":1}"#,
+        ] {
+            assert!(!whole(before), "{before}");
+        }
+        for value in ["1", "\"a\"", "true", "[0]", "{\"x\":1}", "\"A\""] {
+            assert!(whole(&format!(r#"{{"id":1,"a":null,"b":{value}}}"#)), "{value}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) before: Option<&'a [u8]>,
     /// Whether it is a row read by a snapshot.
     pub(crate) read: bool,
+    /// Whether a state before it may be in the index: it is an update, or a row of which that is not known.
+    pub(crate) changed: bool,
 }
 
 /// What a record says about a document.
@@ -110,6 +112,7 @@ impl EnvelopeReader {
             source: None,
             before: None,
             read: false,
+            changed: false,
         };
         let Some(value) = value else {
             return Ok(tombstone);
@@ -124,6 +127,8 @@ impl EnvelopeReader {
                 source: of_envelope.and_then(|r| r.source),
                 before: None,
                 read: of_envelope.is_some_and(|r| r.read),
+                // A value that is a row; in an envelope the row is a part of the document.
+                changed: of_envelope.is_some_and(|r| r.event == Event::Put(payload)),
             })
         } else {
             read_payload(payload)
@@ -215,9 +220,11 @@ fn read_payload(payload: &[u8]) -> Result<Reading<'_>, BadValue> {
         source: f.source,
         before: f.before,
         read,
+        changed: !read && !matches!(f.op, Some(b"c")),
     };
     let (Some(op), Some(_)) = (f.op, f.source) else {
-        return Ok(reading(flat(payload, &f), false));
+        let row = reading(flat(payload, &f), false);
+        return Ok(Reading { changed: true, ..row });
     };
     let row = f.after.filter(|a| a.starts_with(b"{"));
     Ok(match op {

@@ -26,6 +26,17 @@ fn of(kind: &str) -> Value {
     json!({ "type": kind })
 }
 
+/// A date. One that the server cannot hold, such as infinity in microseconds, stays in the document, which is not refused for
+/// it; `_ignored` names the field.
+fn date() -> Value {
+    json!({ "type": "date", "ignore_malformed": true })
+}
+
+/// An address. A network, such as 10.0.0.0/8, is none for the server: it is found as text.
+fn address() -> Value {
+    json!({ "type": "ip", "ignore_malformed": true, "fields": { "keyword": { "type": "keyword" } } })
+}
+
 fn field(schema: &Schema, config: &MappingConfig, flavor: Flavor) -> Value {
     match schema.kind.as_str() {
         "boolean" => of("boolean"),
@@ -59,7 +70,7 @@ fn number(schema: &Schema, config: &MappingConfig) -> Value {
     let iso = config.convert.times == Times::Iso;
     match schema.meaning() {
         // In milliseconds, which the servers' default format for dates takes.
-        "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => of("date"),
+        "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => date(),
         // Not `date_nanos`, which begins in 1970: `date` reads the same text, and the document keeps it.
         "io.debezium.time.MicroTimestamp"
         | "io.debezium.time.NanoTimestamp"
@@ -67,7 +78,7 @@ fn number(schema: &Schema, config: &MappingConfig) -> Value {
         | "org.apache.kafka.connect.data.Date"
             if iso =>
         {
-            of("date")
+            date()
         }
         "io.debezium.time.Time"
         | "io.debezium.time.MicroTime"
@@ -89,7 +100,7 @@ fn string(schema: &Schema, config: &MappingConfig, flavor: Flavor) -> Value {
             (JsonMapping::Flattened, Flavor::OpenSearch) => of("flat_object"),
             (JsonMapping::Object | JsonMapping::Text, _) => json!({ "type": "object", "dynamic": true }),
         },
-        "io.debezium.time.ZonedTimestamp" => of("date"),
+        "io.debezium.time.ZonedTimestamp" => date(),
         "io.debezium.data.Uuid"
         | "io.debezium.data.Enum"
         | "io.debezium.data.EnumSet"
@@ -99,7 +110,7 @@ fn string(schema: &Schema, config: &MappingConfig, flavor: Flavor) -> Value {
         | "io.debezium.time.IsoDuration" => of("keyword"),
         "io.debezium.data.Xml" => of("text"),
         _ => match schema.parameter("__debezium.source.column.type") {
-            Some("INET") => of("ip"),
+            Some("INET") => address(),
             _ => plain_string(config.strings),
         },
     }
@@ -283,13 +294,14 @@ mod tests {
 
     #[test]
     fn types_follow_meanings_and_conversions() {
+        let (date, address) = (date(), address());
         let got = infer(row(), json!({ "strings": "keyword" }));
         let want = json!({
             "id": { "type": "long" }, "n": { "type": "keyword" },
             "v": { "properties": { "scale": { "type": "integer" }, "value": { "type": "binary" } } },
-            "d": { "type": "integer" }, "t": { "type": "long" }, "z": { "type": "date" }, "j": { "type": "keyword" },
+            "d": { "type": "integer" }, "t": { "type": "long" }, "z": date, "j": { "type": "keyword" },
             "p": { "properties": { "x": { "type": "double" } } }, "a": { "type": "integer" },
-            "m": { "type": "object", "dynamic": true }, "i": { "type": "ip" }, "s": { "type": "keyword" },
+            "m": { "type": "object", "dynamic": true }, "i": address, "s": { "type": "keyword" },
         });
         assert_eq!(got, want);
         let got = infer(
@@ -300,9 +312,9 @@ mod tests {
         let text = plain_string(StringMapping::TextWithKeyword);
         let want = json!({
             "id": { "type": "long" }, "n": { "type": "scaled_float", "scaling_factor": 100 }, "v": { "type": "double" },
-            "d": { "type": "date" }, "t": { "type": "date" }, "z": { "type": "date" }, "j": { "type": "flat_object" },
+            "d": date, "t": date, "z": date, "j": { "type": "flat_object" },
             "p": { "type": "geo_point" }, "a": { "type": "integer" },
-            "m": { "properties": { "key": text, "value": text } }, "i": { "type": "ip" }, "s": text,
+            "m": { "properties": { "key": text, "value": text } }, "i": address, "s": text,
         });
         assert_eq!(got, want);
     }

@@ -105,8 +105,8 @@ pub(crate) async fn run(lane: Arc<Lane>, delivery: Arc<Delivery>) {
             .telemetry
             .superseded
             .increment(u64::try_from(bulk.superseded()).unwrap_or(0));
-        let sealed = bulk.seal();
-        if let Err(error) = delivery.settle(&sealed).await {
+        let mut sealed = bulk.seal();
+        if let Err(error) = delivery.settle(&mut sealed).await {
             watch.0.fail(error);
             return;
         }

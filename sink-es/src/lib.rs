@@ -4,11 +4,13 @@
 //!
 //! 1. [`config`]: what the operator says, checked; `secret`, `tls`: what of it is read from files.
 //! 2. `json`, `envelope`, `key`, `version`: what a record says: document, `_id`, version, by slicing its raw bytes.
+//!    `unavailable`: values that the record does not have.
 //!    `template`: texts made of it; `connect_schema`, `convert`, `infer`: what its schema says, values made to fit it, mappings.
 //! 3. `route`: a topic to its index; `bulk`: action and document lines in one buffer.
 //!    `prepare`: what must be there before documents are; `plan`: the same, only said; `rebuild`: an index
 //!    beside another one.
-//! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said;
+//! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said, `judge`:
+//!    what follows for each item; `current`: documents as they are now;
 //!    `governor`: how much is asked at once.
 //! 5. `client`: hosts in turn, authentication, compression; `aws`: signatures, if that feature is on.
 //!    `lookup`: requests of transforms.
@@ -26,6 +28,7 @@ mod client;
 pub mod config;
 mod connect_schema;
 mod convert;
+mod current;
 mod dead_letter;
 mod delivery;
 mod encode;
@@ -33,6 +36,7 @@ mod envelope;
 mod governor;
 mod infer;
 mod json;
+mod judge;
 mod key;
 mod ladder;
 mod lane;
@@ -51,6 +55,7 @@ mod sink;
 pub mod telemetry;
 mod template;
 mod tls;
+mod unavailable;
 mod version;
 
 pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, TlsConfig, Versions, Write};
@@ -62,4 +67,4 @@ pub use probe::{ClusterInfo, missing_pipelines, probe, probe_topic};
 pub use rebuild::{Compared, Difference, FilledFrom, Rebuild};
 pub use refresh::Refresher;
 pub use sink::IndexSink;
-pub use version::position_of;
+pub use version::Floors;

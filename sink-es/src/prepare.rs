@@ -13,6 +13,7 @@ use crate::client::Answer;
 use crate::config::{DocumentFrom, IndexConfig, JsonMapping, OnConflict, ResourceKind};
 use crate::connect_schema::Schema;
 use crate::convert::Shape;
+use crate::current::Wanted;
 use crate::delivery::{Delivery, Pauses, refused};
 use crate::infer::{self, Conflict, Flavor};
 use crate::reply;
@@ -52,7 +53,8 @@ impl Preparation {
 
 /// Whether a missing index is created.
 pub(crate) fn creates(config: &IndexConfig) -> bool {
-    config.create || config.mapping.infer && config.resources.is_none()
+    // A name that must be an alias is not made into an index.
+    (config.create || config.mapping.infer && config.resources.is_none()) && !config.require_alias
 }
 
 /// Body of the request that creates the index for a topic.
@@ -274,31 +276,14 @@ impl Delivery {
         id: &str,
         routing: Option<&str>,
     ) -> Result<Option<u64>, Error> {
-        #[derive(serde::Deserialize)]
-        struct Found {
-            #[serde(rename = "_version")]
-            version: u64,
-        }
-        let mut path = format!("{}/_doc/{}?_source=false", segment(&route.index), segment(id));
-        if let Some(routing) = routing {
-            path.push_str("&routing=");
-            path.push_str(&segment(routing));
-        }
-        let Some(answer) = self.ask(Method::GET, &path, None).await? else {
-            return Ok(None);
+        let wanted = Wanted {
+            index: route.index.clone(),
+            id: id.to_owned(),
+            routing: routing.map(str::to_owned),
+            fields: Vec::new(),
         };
-        match answer.status.as_u16() {
-            404 => Ok(None),
-            200 => serde_json::from_slice::<Found>(&answer.body)
-                .map(|f| Some(f.version))
-                .map_err(|e| {
-                    Error::new(ErrorKind::SinkRejected, "a document's version cannot be read").with_source(e)
-                }),
-            _ => Err(refused(
-                &format!("the look at a document of {}", route.index),
-                &answer,
-            )),
-        }
+        let found = self.look(&[wanted]).await?.pop().flatten();
+        Ok(found.map(|f| f.version))
     }
 
     /// Sends a request until it is answered by a server that is available; none when the sink has failed meanwhile.

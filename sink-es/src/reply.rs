@@ -49,6 +49,8 @@ pub(crate) enum Verdict {
     Missing,
     /// Send again.
     Retry,
+    /// Send again, but not for ever: it may be the document's fault.
+    Doubtful,
     /// The index refuses writes until somebody acts: send again, and say so.
     Blocked,
     /// The index does not exist.
@@ -69,24 +71,50 @@ pub(crate) fn verdict(op: Op, versioned: bool, status: &ItemStatus<'_>) -> Verdi
         (409, _) if op == Op::Create => Verdict::Stale,
         // Newer servers say so when a disk is full.
         (429, "cluster_block_exception") => Verdict::Blocked,
+        // A processor of an ingest pipeline, or a script, does not get over this document.
+        (500, "ingest_processor_exception" | "fail_processor_exception" | "script_exception") => Verdict::Bad,
+        (500, kind) if !of_cluster(kind) => Verdict::Doubtful,
         (409 | 429 | 500..=599, _) => Verdict::Retry,
         (404, "" | "index_not_found_exception") if op == Op::Delete => Verdict::Missing,
         (404, "index_not_found_exception") => Verdict::NoIndex,
+        // No document names what is not there.
+        (404, _) if matches!(op, Op::Index | Op::Create) => Verdict::Stop,
         (403, "cluster_block_exception") => Verdict::Blocked,
         (401 | 403, _) | (400, "invalid_index_name_exception" | "index_closed_exception") => Verdict::Stop,
-        (400, "illegal_argument_exception") if status.missing_pipeline() => Verdict::Stop,
+        (400, "illegal_argument_exception") if status.blames_configuration() => Verdict::Stop,
         _ => Verdict::Bad,
     }
 }
 
+/// Whether an error that comes with status 500 is one of the cluster, which passes.
+fn of_cluster(kind: &str) -> bool {
+    const WORDS: [&str; 11] = [
+        "node_",
+        "shard",
+        "transport",
+        "connect",
+        "timeout",
+        "timed_out",
+        "master",
+        "closed",
+        "corrupt",
+        "io_exception",
+        "rejected",
+    ];
+    kind.is_empty() || WORDS.iter().any(|word| kind.contains(word))
+}
+
 impl ItemStatus<'_> {
-    fn missing_pipeline(&self) -> bool {
+    /// Whether every document would be refused like this one.
+    fn blames_configuration(&self) -> bool {
         let reason = self
             .error
             .as_ref()
             .and_then(|e| e.reason.as_deref())
             .unwrap_or_default();
         reason.starts_with("pipeline with id [")
+            || reason.starts_with("no write index is defined for alias")
+            || reason.starts_with("only write ops with an op_type of create are allowed in data streams")
     }
 
     /// Type and reason for logs and errors.
@@ -235,6 +263,17 @@ mod tests {
                 Verdict::Retry,
             ),
             (Op::Index, true, 500, "node_closed_exception", Verdict::Retry),
+            (Op::Index, true, 500, "", Verdict::Retry),
+            (Op::Index, true, 500, "fail_processor_exception", Verdict::Bad),
+            (Op::Index, true, 500, "null_pointer_exception", Verdict::Doubtful),
+            (Op::Index, true, 503, "null_pointer_exception", Verdict::Retry),
+            (
+                Op::Index,
+                true,
+                404,
+                "resource_not_found_exception",
+                Verdict::Stop,
+            ),
             (Op::Index, true, 403, "cluster_block_exception", Verdict::Blocked),
             (Op::Index, true, 403, "security_exception", Verdict::Stop),
             (
@@ -278,6 +317,8 @@ mod tests {
         assert_eq!(of(Op::Delete, true, r#"{"status":404}"#), Verdict::Missing);
         let pipeline = r#"{"status":400,"error":{"type":"illegal_argument_exception","reason":"pipeline with id [p] does not exist"}}"#;
         assert_eq!(of(Op::Index, true, pipeline), Verdict::Stop);
+        let alias = r#"{"status":400,"error":{"type":"illegal_argument_exception","reason":"no write index is defined for alias [a]."}}"#;
+        assert_eq!(of(Op::Index, true, alias), Verdict::Stop);
     }
 
     #[test]

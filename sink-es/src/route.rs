@@ -12,7 +12,7 @@ use crate::convert::Shape;
 use crate::envelope::EnvelopeReader;
 use crate::json;
 use crate::template::Template;
-use crate::version::kafka_offset;
+use crate::version::{Floors, kafka_offset};
 
 /// Where a topic's documents go, and how.
 #[derive(Debug)]
@@ -113,6 +113,8 @@ pub(crate) struct Entry {
     pub(crate) reader: EnvelopeReader,
     /// Last version on each partition, for tombstones: those say none.
     pub(crate) versions: HashMap<Option<i32>, u64>,
+    /// Where the snapshots stand that were read from the topic.
+    pub(crate) floors: Floors,
     /// Conversions of the topic's current schema.
     pub(crate) shape: Option<Arc<Shape>>,
 }
@@ -171,6 +173,7 @@ impl Routes {
             route: Arc::clone(&route),
             reader: EnvelopeReader::new(self.config.index.document == DocumentFrom::Value),
             versions: HashMap::new(),
+            floors: Floors::default(),
             shape: None,
         });
         Ok(route)

@@ -303,6 +303,8 @@ impl IndexSink {
             version: Some(version),
             op: Op::Delete,
             document: None,
+            lacks: &[],
+            unsure: false,
             kept: kept.as_deref(),
         };
         let i = lane_of(Some(hash), &mut self.turn, self.lanes.len());

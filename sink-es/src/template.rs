@@ -23,7 +23,7 @@ enum Part {
 }
 
 /// What placeholders stand for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pieces<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: Option<i32>,
@@ -32,7 +32,18 @@ pub(crate) struct Pieces<'a> {
     /// The key without its schema.
     pub(crate) key: Option<&'a [u8]>,
     /// The row: the document, or for a delete the one before.
-    pub(crate) row: Option<&'a [u8]>,
+    pub(crate) row: Row<'a>,
+}
+
+/// What is known of a row.
+#[derive(Debug, Clone)]
+pub(crate) enum Row<'a> {
+    /// Nothing.
+    None,
+    /// The fields of its key, which are named.
+    Key(&'a [u8], Vec<String>),
+    /// All.
+    Whole(&'a [u8]),
 }
 
 impl Template {
@@ -69,8 +80,10 @@ impl Template {
     ///
     /// # Errors
     /// When a placeholder stands for nothing.
-    pub(crate) fn render(&self, pieces: Pieces<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub(crate) fn render(&self, pieces: &Pieces<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
         const NO_KEY: &str = "a template needs the key, and the record has none";
+        const NO_ROW: &str =
+            "a template needs a field of the row, and a delete has none without REPLICA IDENTITY FULL";
         out.clear();
         for part in &self.parts {
             match part {
@@ -90,9 +103,11 @@ impl Template {
                     key::text(value, out).map_err(|e| e.text())?;
                 }
                 Part::ValueField(path) => {
-                    let row = pieces.row.ok_or(
-                        "a template needs a field of the row, and a delete has none without REPLICA IDENTITY FULL",
-                    )?;
+                    let row = match &pieces.row {
+                        Row::Whole(row) => *row,
+                        Row::Key(row, fields) if path.first().is_some_and(|p| fields.contains(p)) => *row,
+                        _ => return Err(NO_ROW),
+                    };
                     let value =
                         find(row, path).ok_or("a template needs a field that the row does not have")?;
                     key::text(value, out).map_err(|e| e.text())?;
@@ -150,9 +165,9 @@ mod tests {
             partition: Some(3),
             offset: 7,
             key: key.map(str::as_bytes),
-            row: row.map(str::as_bytes),
+            row: row.map_or(Row::None, |r| Row::Whole(r.as_bytes())),
         };
-        Template::parse(text)?.render(pieces, &mut out)?;
+        Template::parse(text)?.render(&pieces, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

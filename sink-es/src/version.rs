@@ -1,10 +1,33 @@
 //! Where a document's version comes from.
 
+use std::collections::HashMap;
+
 use cdc_core::{Lsn, Record, RecordHead};
 
 use crate::config::Versions;
 use crate::envelope::EnvelopeReader;
 use crate::json;
+
+/// A record's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// None when versions are off.
+    pub(crate) number: Option<u64>,
+    /// It may be lower than that of a state before: see [`Floors`].
+    pub(crate) unsure: bool,
+}
+
+impl Version {
+    /// Without one.
+    pub(crate) const NONE: Self = Self::sure(None);
+
+    pub(crate) const fn sure(number: Option<u64>) -> Self {
+        Self {
+            number,
+            unsure: false,
+        }
+    }
+}
 
 /// Why a record has no version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +61,7 @@ pub(crate) fn kafka_offset(head: &RecordHead) -> Option<u64> {
     (head.position.commit_lsn.is_zero() && head.partition.is_some()).then_some(head.position.seq)
 }
 
-/// The version of a record, or none when versions are off.
+/// The version of a record.
 ///
 /// # Errors
 /// When the configured kind cannot be had.
@@ -46,32 +69,100 @@ pub(crate) fn of(
     kind: &Versions,
     record: &Record<'_>,
     source: Option<&[u8]>,
-) -> Result<Option<u64>, NoVersion> {
+    floors: &mut Floors,
+) -> Result<Version, NoVersion> {
     let head = record.head;
     match kind {
         Versions::Header(name) => {
             let mut named = record.headers().filter(|(n, _)| *n == name.as_bytes());
             let value = named.next().and_then(|(_, value)| header(value?));
-            value.map(Some).ok_or(NoVersion::Header)
+            value.map(|v| Version::sure(Some(v))).ok_or(NoVersion::Header)
         }
-        Versions::None => Ok(None),
-        Versions::KafkaOffset => kafka_offset(head).map(Some).ok_or(NoVersion::Offset),
+        Versions::None => Ok(Version::NONE),
+        Versions::KafkaOffset => {
+            let offset = kafka_offset(head).ok_or(NoVersion::Offset)?;
+            Ok(Version::sure(Some(offset)))
+        }
+        Versions::ExternalFromWal if !head.version_lsn.is_zero() => {
+            Ok(Version::sure(Some(from_lsn(head.version_lsn))))
+        }
         Versions::ExternalFromWal => {
-            let lsn = if head.version_lsn.is_zero() {
-                source.and_then(source_lsn).ok_or(NoVersion::Position)?
-            } else {
-                head.version_lsn
-            };
-            Ok(Some(from_lsn(lsn)))
+            let source = source.ok_or(NoVersion::Position)?;
+            let (lsn, unsure) = floors
+                .position(head.partition, source)
+                .ok_or(NoVersion::Position)?;
+            Ok(Version {
+                number: Some(from_lsn(lsn)),
+                unsure,
+            })
         }
     }
 }
 
-/// The position that a consumed record's envelope tells, for a version after the envelope is gone.
-#[must_use]
-pub fn position_of(record: &Record<'_>) -> Option<Lsn> {
-    let mut reader = EnvelopeReader::new(true);
-    source_lsn(reader.read(record.value).ok()?.source?)
+/// Where snapshots stand, by partition and server: below that no change of the stream behind them may be.
+///
+/// An envelope tells the end of the last commit before its transaction (`source.sequence`), which rises along the stream.
+/// The first transaction behind a snapshot has none; its rows have positions of their own, which lie below the snapshot's if
+/// it was open while that was taken. So they take the snapshot's. Where that has not been read in this run, the version is
+/// not sure: a server that has a higher one is asked for it.
+#[derive(Debug, Default)]
+pub struct Floors {
+    by_partition: HashMap<Option<i32>, Vec<(Vec<u8>, u64)>>,
+}
+
+impl Floors {
+    /// The position that a consumed record's envelope tells, for a version after the envelope is gone.
+    pub fn position_of(&mut self, partition: Option<i32>, value: Option<&[u8]>) -> Option<Lsn> {
+        let mut reader = EnvelopeReader::new(true);
+        let source = reader.read(value).ok()?.source?;
+        self.position(partition, source).map(|(lsn, _)| lsn)
+    }
+
+    /// The position, and whether it is not sure.
+    fn position(&mut self, partition: Option<i32>, source: &[u8]) -> Option<(Lsn, bool)> {
+        let told = Told::read(source);
+        let found = |lsn: u64, unsure| (lsn != 0).then_some((Lsn(lsn), unsure));
+        if told.snapshot {
+            let lsn = told.commit.or(told.own)?;
+            if told.commit.is_none() {
+                self.raise(partition, told.server, lsn);
+            }
+            return found(lsn, false);
+        }
+        let floor = self.floor(partition, told.server);
+        match (told.commit, floor) {
+            (Some(commit), Some(floor)) if commit >= floor => {
+                self.forget(partition, told.server);
+                found(commit, false)
+            }
+            (Some(commit), floor) => found(commit.max(floor.unwrap_or_default()), false),
+            (None, Some(floor)) => found(told.own?.max(floor), false),
+            (None, None) => found(told.own?, true),
+        }
+    }
+
+    fn floor(&self, partition: Option<i32>, server: &[u8]) -> Option<u64> {
+        let all = self.by_partition.get(&partition)?;
+        all.iter().find(|(name, _)| name == server).map(|(_, lsn)| *lsn)
+    }
+
+    fn raise(&mut self, partition: Option<i32>, server: &[u8], lsn: u64) {
+        let all = self.by_partition.entry(partition).or_default();
+        match all.iter_mut().find(|(name, _)| name == server) {
+            Some((_, known)) => *known = lsn.max(*known),
+            None => all.push((server.to_vec(), lsn)),
+        }
+    }
+
+    /// The stream has passed it: versions follow from the records alone.
+    fn forget(&mut self, partition: Option<i32>, server: &[u8]) {
+        if let Some(all) = self.by_partition.get_mut(&partition) {
+            all.retain(|(name, _)| name != server);
+            if all.is_empty() {
+                self.by_partition.remove(&partition);
+            }
+        }
+    }
 }
 
 /// Versions are signed 64-bit numbers for the servers. Log records begin at multiples of 8, so nothing is lost.
@@ -79,21 +170,40 @@ fn from_lsn(lsn: Lsn) -> u64 {
     lsn.0 >> 3
 }
 
-/// The end of the last commit before the row's transaction (`source.sequence`), else the row's own position.
-///
-/// The row's own position alone is no version: a transaction that is open for long commits after others whose rows lie
-/// behind its own. It is used where the first is not known: for snapshot rows and before the first commit.
-fn source_lsn(source: &[u8]) -> Option<Lsn> {
-    let (mut commit, mut own) = (None, None);
-    for member in json::members(source) {
-        let member = member.ok()?;
-        match member.key {
-            b"sequence" => commit = json::string_contents(member.value).and_then(first_of_sequence),
-            b"lsn" => own = number(member.value),
-            _ => {}
+/// What a source block tells of the record's position.
+struct Told<'a> {
+    /// Name of the server.
+    server: &'a [u8],
+    /// End of the last commit before the row's transaction (`sequence`).
+    commit: Option<u64>,
+    /// The row's own position. Alone it is no version: a transaction that is open for long commits after others whose rows
+    /// lie behind its own.
+    own: Option<u64>,
+    /// Whether a snapshot has read the row.
+    snapshot: bool,
+}
+
+impl<'a> Told<'a> {
+    fn read(source: &'a [u8]) -> Self {
+        let mut told = Self {
+            server: &[],
+            commit: None,
+            own: None,
+            snapshot: false,
+        };
+        for member in json::members(source).map_while(Result::ok) {
+            match member.key {
+                b"name" => told.server = member.value,
+                b"sequence" => told.commit = json::string_contents(member.value).and_then(first_of_sequence),
+                b"lsn" => told.own = number(member.value),
+                b"snapshot" => {
+                    told.snapshot = !matches!(member.value, b"null" | b"false" | b"\"false\"");
+                }
+                _ => {}
+            }
         }
+        told
     }
-    commit.or(own).filter(|&lsn| lsn != 0).map(Lsn)
 }
 
 /// First element of `["24023","24056"]` as it stands inside a JSON string, so with a backslash before each quote.
@@ -140,7 +250,14 @@ mod tests {
         let v = |head: &RecordHead, source: Option<&str>| {
             let batch = record(head, None);
             let record = batch.records().next().unwrap();
-            of(&Versions::ExternalFromWal, &record, source.map(str::as_bytes))
+            let source = source.map(str::as_bytes);
+            of(
+                &Versions::ExternalFromWal,
+                &record,
+                source,
+                &mut Floors::default(),
+            )
+            .map(|v| v.number)
         };
         let sequence = r#"{"lsn":80,"sequence":"[\"160\",\"80\"]","snapshot":"false"}"#;
         assert_eq!(v(&head(800, 1, 1, None), Some(sequence)), Ok(Some(100)));
@@ -158,9 +275,39 @@ mod tests {
     }
 
     #[test]
+    fn no_change_behind_a_snapshot_is_older_than_its_rows() {
+        let mut floors = Floors::default();
+        let mut v = |partition, source: &str| {
+            let source = source.replace('\'', "\\\"");
+            let found = floors.position(Some(partition), source.as_bytes()).unwrap();
+            (found.0.0, found.1)
+        };
+        let read = r#"{"name":"a","snapshot":"last","sequence":"[null,'200']","lsn":200}"#;
+        let open = r#"{"name":"a","snapshot":"false","sequence":"[null,'150']","lsn":150}"#;
+        // Nothing is known of what was read before.
+        assert_eq!(v(0, open), (150, true));
+        assert_eq!(v(0, read), (200, false));
+        assert_eq!(v(0, open), (200, false));
+        // Another server, another partition.
+        assert_eq!(v(0, &open.replace("\"a\"", "\"b\"")), (150, true));
+        assert_eq!(v(1, open), (150, true));
+        // A stream that begins before the snapshot.
+        let commit = |lsn: u64| {
+            format!(r#"{{"name":"a","snapshot":"false","sequence":"['{lsn}','{lsn}']","lsn":{lsn}}}"#)
+        };
+        assert_eq!(v(0, &commit(180)), (200, false));
+        assert_eq!(v(0, &commit(210)), (210, false));
+        // From here on the records tell it.
+        assert_eq!(v(0, &commit(180)), (180, false));
+        assert_eq!(v(0, open), (150, true));
+    }
+
+    #[test]
     fn offsets_are_versions_only_for_consumed_records() {
         let v = |kind: &Versions, head: &RecordHead| {
-            of(kind, &record(head, None).records().next().unwrap(), None)
+            let batch = record(head, None);
+            let record = batch.records().next().unwrap();
+            of(kind, &record, None, &mut Floors::default()).map(|v| v.number)
         };
         assert_eq!(v(&Versions::KafkaOffset, &head(8, 0, 0, Some(3))), Ok(Some(0)));
         assert_eq!(
@@ -185,7 +332,13 @@ mod tests {
         ] {
             let batch = record(&head(8, 0, 0, None), value);
             assert_eq!(
-                of(&kind, &batch.records().next().unwrap(), None),
+                of(
+                    &kind,
+                    &batch.records().next().unwrap(),
+                    None,
+                    &mut Floors::default()
+                )
+                .map(|v| v.number),
                 want,
                 "{value:?}"
             );

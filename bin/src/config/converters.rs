@@ -137,6 +137,25 @@ impl ConverterConfig {
 }
 
 impl ConvertersConfig {
+    /// What the index stage cannot read back, in a pipeline that writes to Kafka and indexes from there.
+    pub(super) fn not_for_index(&self) -> Vec<Problem> {
+        let wrong = |side: &str, what: &str| {
+            let text = format!("the index stage makes no documents of {what}: use `json` or `avro`");
+            Problem::new(format!("converters.{side}.type"), text)
+        };
+        let value = match &self.value {
+            Some(ConverterConfig::CloudEvents(_)) => Some(wrong("value", "CloudEvents")),
+            Some(ConverterConfig::String) => Some(wrong("value", "the text of a value")),
+            Some(ConverterConfig::Bytes) => Some(wrong("value", "bytes")),
+            _ => None,
+        };
+        let key = match &self.key {
+            Some(ConverterConfig::Bytes) => Some(wrong("key", "bytes as keys")),
+            _ => None,
+        };
+        key.into_iter().chain(value).collect()
+    }
+
     /// Without what reads JSON, for an index stage without transforms: documents are cut out of JSON as it is, with or without
     /// schemas.
     pub(super) fn without_json(&self) -> Self {

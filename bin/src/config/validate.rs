@@ -1,14 +1,20 @@
 //! [`Config`] to [`Validated`]: every rule that the types alone do not hold.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cdc_core::envelope::{Encoder, Format, OnRecordError, Reshape, TopicNaming};
 use cdc_core::filter::Capture;
+use cdc_core::transform::StepConfig;
+use cdc_core::types::ValueOptions;
 use cdc_core::wire::ConnectOptions;
 use sink_es::BadDocument;
 
 use super::check;
-use super::{Config, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem, SourceConfig};
+use super::{
+    Config, ConvertersConfig, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
+    SourceConfig,
+};
 
 /// A configuration that holds together: the only form the program runs with.
 #[derive(Clone, Debug)]
@@ -23,6 +29,8 @@ pub struct Validated {
     pub format: Format,
     /// Transforms and converters.
     pub reshape: Reshape,
+    /// Converters by which the index stage reads what the source stage wrote.
+    pub read_back: Reshape,
     /// What is captured.
     pub capture: Capture,
     /// What the index stage reads from Kafka, if it does.
@@ -93,6 +101,21 @@ impl Validated {
                 problems.push(of_part(section, &e));
             }
         }
+        let mut config = config;
+        if let (Some(index), true) = (&mut config.index, config.source.is_some()) {
+            let given = &config.format.values.unavailable_value_placeholder;
+            if index.unavailable_value == ValueOptions::PLACEHOLDER {
+                index.unavailable_value.clone_from(given);
+            }
+        }
+        if config.source.is_some()
+            && let Some((at, key)) = looks_up(&config.transforms)
+        {
+            problems.push(Problem::new(
+                format!("transforms[{at}].{key}"),
+                "looks things up in an index, which only a pipeline without `source` does: put it between Kafka and the index",
+            ));
+        }
         problems.extend(
             config
                 .index
@@ -113,7 +136,22 @@ impl Validated {
             }
             None => (None, Capture::new(&cdc_core::filter::Filters::default()).ok()),
         };
-        let format = config.format;
+        let mut format = config.format;
+        if stages == Some(Stages::SourceToKafkaToIndex) {
+            // The index tells newer from older by it: an envelope alone does not always say (see `Floors` in sink-es).
+            format.position_header = true;
+        }
+        if stages == Some(Stages::SourceToKafkaToIndex) {
+            problems.extend(config.converters.not_for_index());
+            problems.extend(renamed_topics(&config.transforms, config.consume.as_ref()));
+        }
+        let read_back = read_back(
+            &config.converters,
+            &format,
+            config.index.as_ref(),
+            stages,
+            &mut problems,
+        );
         let converters = if stages == Some(Stages::KafkaToIndex) && config.transforms.is_empty() {
             config.converters.without_json()
         } else {
@@ -132,7 +170,11 @@ impl Validated {
         if let (Some(source), Some(capture)) = (&source, &capture) {
             problems.extend(check_format(&format, capture, source.connect.database()));
         }
-        let consume = keep(consume(config.consume, stages, &format), &mut problems);
+        let dead_letters = config.index.as_ref().and_then(|i| i.dead_letter_topic());
+        let consume = keep(
+            consume(config.consume, stages, &format, dead_letters),
+            &mut problems,
+        );
         match (stages, offsets, capture, consume, reshape) {
             (Some(stages), Some(offsets), Some(capture), Some(consume), Some(reshape))
                 if problems.is_empty() =>
@@ -143,6 +185,7 @@ impl Validated {
                     source,
                     format,
                     reshape,
+                    read_back,
                     capture,
                     consume,
                     kafka: config.kafka,
@@ -154,6 +197,21 @@ impl Validated {
                 })
             }
             _ => Err(problems),
+        }
+    }
+}
+
+impl Validated {
+    /// What records go through between Kafka and the index. With a source, the transforms stand before Kafka, and what it
+    /// wrote is read by the same converters.
+    #[must_use]
+    pub fn before_index(&self) -> Reshape {
+        if self.source.is_none() {
+            return self.reshape.clone();
+        }
+        Reshape {
+            header: None,
+            ..self.read_back.clone()
         }
     }
 }
@@ -181,6 +239,48 @@ fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Fo
         ));
     }
     None
+}
+
+/// The converters by which the index stage reads what the source stage writes: those of the file, but JSON, which it reads
+/// without any.
+fn read_back(
+    converters: &ConvertersConfig,
+    format: &Format,
+    index: Option<&sink_es::IndexConfig>,
+    stages: Option<Stages>,
+    problems: &mut Vec<Problem>,
+) -> Reshape {
+    if stages != Some(Stages::SourceToKafkaToIndex) {
+        return Reshape::default();
+    }
+    let others = converters.without_json();
+    let built = super::converters::reshape(Vec::new(), BTreeMap::new(), &others, format);
+    let built = keep(built, problems).unwrap_or_default();
+    Reshape {
+        on_error: on_record_error(None, Some(Stages::KafkaToIndex), index),
+        keep_originals: index.is_some_and(sink_es::IndexConfig::keeps_letters),
+        ..built
+    }
+}
+
+/// The first transform that looks something up.
+fn looks_up(transforms: &[StepConfig]) -> Option<(usize, &'static str)> {
+    let found = |(at, step): (usize, &StepConfig)| Some((at, step.looks_up()?));
+    transforms.iter().enumerate().find_map(found)
+}
+
+/// Transforms that send records to other topics than those of their tables, where nothing says which topics to index.
+fn renamed_topics(transforms: &[StepConfig], consume: Option<&cdc_kafka::SourceConfig>) -> Option<Problem> {
+    let (at, key) = transforms
+        .iter()
+        .enumerate()
+        .find_map(|(at, step)| Some((at, step.routes()?)))?;
+    consume.is_none().then(|| {
+        let text = format!(
+            "is missing: transforms[{at}].{key} sends records to topics that only you know: name them under `topics` or `topics_regex`"
+        );
+        Problem::new("consume", text)
+    })
 }
 
 /// Whether the records that come out of the transforms go straight to the index.
@@ -302,8 +402,11 @@ fn consume(
     given: Option<cdc_kafka::SourceConfig>,
     stages: Option<Stages>,
     format: &Format,
+    dead_letters: Option<&str>,
 ) -> Result<Option<cdc_kafka::SourceConfig>, Problem> {
     let reads = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
+    // A regular expression may match it.
+    let left_out: Vec<String> = dead_letters.map(str::to_owned).into_iter().collect();
     match (given, reads) {
         (Some(_), false) if stages.is_some() => Err(Problem::new(
             "consume",
@@ -311,7 +414,13 @@ fn consume(
         )),
         (Some(given), _) => {
             given.validate().map_err(|e| of_part("consume", &e))?;
-            Ok(Some(given))
+            if let Some(letters) = dead_letters.filter(|l| given.topics.iter().any(|t| t == l)) {
+                return Err(Problem::new(
+                    "consume.topics",
+                    format!("{letters} takes the dead letters, which would come back without end: remove it"),
+                ));
+            }
+            Ok(Some(cdc_kafka::SourceConfig { left_out, ..given }))
         }
         (None, false) => Ok(None),
         (None, true) if format.topic_prefix.is_empty() => {
@@ -321,6 +430,7 @@ fn consume(
             let prefix = regex::escape(&format!("{}{}", format.topic_prefix, format.topic_delimiter));
             let delimiter = regex::escape(&format.topic_delimiter);
             let mut tables = cdc_kafka::SourceConfig::new(Vec::new());
+            tables.left_out = left_out;
             // With the schema in the name, the topic of transaction boundaries has one part less.
             tables.topics_regex = Some(match format.topic_naming {
                 TopicNaming::Schema | TopicNaming::SchemaUnicode if !delimiter.is_empty() => {

@@ -141,11 +141,7 @@ impl FromTopic {
                 topics,
                 group,
                 index,
-                reshape: if config.source.is_some() {
-                    cdc_core::envelope::Reshape::default()
-                } else {
-                    config.reshape.clone()
-                },
+                reshape: config.before_index(),
                 status: Arc::default(),
                 fence: Fence::default(),
             },

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use cdc_core::Error;
-use cdc_core::envelope::Reshape;
 use cdc_core::telemetry;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -87,12 +86,7 @@ fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
         topics: config.consume.clone()?,
         group,
         index,
-        // With a source, the transforms stand before Kafka.
-        reshape: if config.source.is_some() {
-            Reshape::default()
-        } else {
-            config.reshape.clone()
-        },
+        reshape: config.before_index(),
         status: Arc::default(),
         fence: fence.clone(),
     })

@@ -10,7 +10,7 @@ use cdc_core::seam::Sink;
 use cdc_core::{Error, ErrorKind, Remedy};
 use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
 use serde_json::{Value, json};
-use sink_es::IndexConfig;
+use sink_es::{IndexConfig, IndexSink};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::index_sink;
@@ -122,36 +122,75 @@ impl Relay {
         let mut source = KafkaSource::open(&self.kafka, &self.topics, &self.group).await?;
         let mut sink = index_sink(&self.index, Some(&self.kafka), &self.name).await?;
         self.fence.at_work(sink.refresher());
-        let mut transformed = Transformed::new(&self.reshape, &self.index)?;
-        let mut durable = sink.durable();
-        let mut open: VecDeque<(u64, u64)> = VecDeque::new();
-        let mut sent = 0u64;
+        let transformed = Transformed::new(&self.reshape, &self.index)?;
+        let mut open = VecDeque::new();
         self.status.running.store(true, Ordering::Relaxed);
+        let mut result = self
+            .read(&mut source, &mut sink, transformed, &mut open, stop)
+            .await;
+        if result.is_ok() {
+            result = match tokio::time::timeout(STOP_DEADLINE, sink.flush()).await {
+                Ok(flushed) => flushed,
+                Err(_) => {
+                    tracing::warn!(
+                        "the index did not take all that was under way at the stop: the next start reads the rest again"
+                    );
+                    Ok(())
+                }
+            };
+        }
+        // However it ended, what is indexed need not be read again.
+        commit(&mut source, &mut open, *sink.durable().borrow());
+        match result {
+            Err(error) if stop.is_cancelled() && error.remedy() == Remedy::RetryLater => {
+                tracing::warn!(error = %error.chain(), "the index stage was stopped by its failure: nothing is lost");
+                source.close().await;
+                Ok(())
+            }
+            Ok(()) => {
+                source.close().await;
+                Ok(())
+            }
+            failed => failed,
+        }
+    }
+
+    /// Reads and indexes until the stop.
+    async fn read(
+        &self,
+        source: &mut KafkaSource,
+        sink: &mut IndexSink,
+        mut transformed: Option<Transformed>,
+        open: &mut VecDeque<(u64, u64)>,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
+        let mut durable = sink.durable();
+        let mut sent = 0u64;
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return Ok(()),
                 changed = durable.changed() => {
                     if changed.is_err() {
                         let ended = || Error::new(ErrorKind::SinkUnavailable, "the index sink ended");
                         return Err(sink.failure().unwrap_or_else(ended));
                     }
-                    commit(&mut source, &mut open, *durable.borrow_and_update());
+                    commit(source, open, *durable.borrow_and_update());
                 }
                 next = source.next() => {
                     let consumed = next?;
                     let records = consumed.batch.len() as u64;
-                    sent += 1;
-                    open.push_back((sent, consumed.number));
                     let batch = match &mut transformed {
                         Some(transforms) => transforms.apply(consumed.batch)?,
                         None => consumed.batch,
                     };
+                    sent += 1;
+                    open.push_back((sent, consumed.number));
                     // An index that takes nothing must not hold up a stop: what is not committed is read again.
                     let back = tokio::select! {
                         biased;
                         back = sink.write(batch) => back,
-                        () = stop.cancelled() => break,
+                        () = stop.cancelled() => return Ok(()),
                     };
                     if let Some(batch) = back.map_err(|e| sink.failure().unwrap_or(e))? {
                         source.recycle(batch);
@@ -163,17 +202,6 @@ impl Relay {
                 return Err(error);
             }
         }
-        let flushed = tokio::time::timeout(STOP_DEADLINE, sink.flush()).await;
-        let late = |_| {
-            Error::new(
-                ErrorKind::SinkUnavailable,
-                "the index did not finish in time at the stop",
-            )
-        };
-        flushed.map_err(late)??;
-        commit(&mut source, &mut open, *durable.borrow_and_update());
-        source.close().await;
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use cdc_core::transform::mosip::{Search, holds_decimal};
 use cdc_core::transform::{Chain, Stuck};
 use cdc_core::{Batch, Error, FailedStage, Lsn, Record as Raw, Topic};
 use sink_es::config::IdFrom;
-use sink_es::{HttpSearch, IndexConfig};
+use sink_es::{Floors, HttpSearch, IndexConfig};
 
 /// Transforms with what reads and writes their records.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Transformed {
     on_error: OnRecordError,
     /// Whether what a record was goes on with it, for a dead letter.
     keep_originals: bool,
+    /// Where the snapshots of each topic stand.
+    floors: HashMap<String, Floors>,
     /// Last version on each partition: a tombstone tells none.
     versions: HashMap<(String, Option<i32>), Lsn>,
     /// Topics that transforms named.
@@ -65,6 +67,7 @@ impl Transformed {
             text_keys: index.id_from == IdFrom::KeyText,
             on_error: reshape.on_error,
             keep_originals: reshape.keep_originals,
+            floors: HashMap::new(),
             versions: HashMap::new(),
             topics: HashMap::new(),
             spare: Batch::default(),
@@ -110,8 +113,10 @@ impl Transformed {
         let mut head = raw.head.clone();
         let place = (head.topic.name.clone(), head.partition);
         // The transforms may take away what tells the version.
-        if head.version_lsn.is_zero() {
-            let known = sink_es::position_of(raw).or_else(|| self.versions.get(&place).copied());
+        if head.version_lsn.is_zero() && !self.chain.is_empty() {
+            let known = self
+                .position_of(raw)
+                .or_else(|| self.versions.get(&place).copied());
             head.version_lsn = known.unwrap_or_default();
         }
         if !head.version_lsn.is_zero() {
@@ -127,7 +132,8 @@ impl Transformed {
             None if self.text_keys => StringConverter.read(&context, raw.key),
             None => with
                 .read(&context, raw.key)
-                .or_else(|_| plain.read(&context, raw.key)),
+                .or_else(|_| plain.read(&context, raw.key))
+                .or_else(|e| plain_text(raw.key, e)),
         };
         let value = match &mut self.value {
             Some(converter) => converter.read(&context, raw.value),
@@ -158,6 +164,22 @@ impl Transformed {
         }
         self.write(record, raw, out)
             .map_err(|e| cannot(FailedStage::ValueConverter, "the outcome cannot be written", &e))
+    }
+
+    /// What the envelope tells of its position, however it is written.
+    fn position_of(&mut self, raw: &Raw<'_>) -> Option<Lsn> {
+        let floors = self.floors.entry(raw.head.topic.name.clone()).or_default();
+        let Some(converter) = &mut self.value else {
+            return floors.position_of(raw.head.partition, raw.value);
+        };
+        let context = Context {
+            topic: &raw.head.topic.name,
+            headers: &[],
+        };
+        let read = converter.read(&context, raw.value).ok()?;
+        let mut text = Vec::new();
+        self.plain.write(&context, &read, &mut text).ok()?;
+        floors.position_of(raw.head.partition, Some(&text))
     }
 
     fn write(&mut self, mut record: Record, raw: &Raw<'_>, out: &mut Batch) -> Result<(), ConvertError> {
@@ -207,5 +229,13 @@ impl Transformed {
         }
         out.finish(head);
         Ok(())
+    }
+}
+
+/// A key that is no JSON and does not begin like it is its own text, as it is without transforms.
+fn plain_text(key: Option<&[u8]>, error: ConvertError) -> Result<SchemaAndValue, ConvertError> {
+    match key.and_then(|key| std::str::from_utf8(key).ok()) {
+        Some(text) if !text.starts_with(['{', '[', '"']) => Ok(SchemaAndValue::string(text)),
+        _ => Err(error),
     }
 }

@@ -211,3 +211,87 @@ fn cloud_events_that_cannot_be_are_refused() {
         format!("{GOOD}converters:\n  value: {{type: cloud_events, event: avro, avro: {{{registry}}}}}\n");
     from_text("pgcdc.yaml", &good, &env()).unwrap_or_else(|e| panic!("{e}"));
 }
+
+/// A file of all three stages, with more lines.
+fn through_kafka(more: &str) -> String {
+    GOOD.replace(
+        "output:\n  type: stdout\n",
+        "kafka: {bootstrap_servers: 'k:9092'}\n",
+    ) + more
+}
+
+const INDEX: &str = "index: {urls: ['http://h']}\n";
+
+#[test]
+fn the_index_stage_reads_what_the_source_stage_writes() {
+    let registry = "converters: {key: {type: string}, value: {type: avro, registry: {urls: ['http://r']}}}\n";
+    let config = through_kafka(&format!("{INDEX}{registry}"));
+    let got = from_text("pgcdc.yaml", &config, &env()).unwrap();
+    let before = got.before_index();
+    assert!(before.key.is_some() && before.value.is_some() && before.chain.is_empty());
+    // The records say their place, since an envelope does not always.
+    assert!(got.format.position_header);
+    let json = through_kafka(&format!("{INDEX}converters: {{value: {{type: json}}}}\n"));
+    assert!(
+        from_text("pgcdc.yaml", &json, &env())
+            .unwrap()
+            .before_index()
+            .is_direct()
+    );
+    for kind in ["cloud_events", "string", "bytes"] {
+        let text = through_kafka(&format!("{INDEX}converters: {{value: {{type: {kind}}}}}\n"));
+        let got = refused(&text);
+        assert!(
+            got.contains("converters.value.type: the index stage makes no documents of"),
+            "{got}"
+        );
+    }
+}
+
+#[test]
+fn topics_that_only_the_transforms_know_must_be_named() {
+    let router = "transforms: [{regex_router: {regex: 'shop\\.public\\.(.*)', replacement: 'x-$1'}}]\n";
+    let text = through_kafka(&format!("{INDEX}{router}"));
+    let got = refused(&text);
+    assert!(
+        got.contains("consume: is missing: transforms[0].regex_router"),
+        "{got}"
+    );
+    let named = format!("{text}consume: {{topics_regex: 'x-.*'}}\n");
+    assert!(from_text("pgcdc.yaml", &named, &env()).is_ok());
+    // Straight to the index their names are those of the indexes.
+    let direct = GOOD.replace("output:\n  type: stdout\n", INDEX) + router + "offsets: {type: postgres}\n";
+    assert!(from_text("pgcdc.yaml", &direct, &env()).is_ok());
+}
+
+#[test]
+fn dead_letters_are_not_read() {
+    let index = "index: {urls: ['http://h'], on_bad_document: {dead_letter_topic: shop.public.dead}}\n";
+    let got = from_text("pgcdc.yaml", &through_kafka(index), &env()).unwrap();
+    assert_eq!(got.consume.unwrap().left_out, ["shop.public.dead"]);
+    let listed = through_kafka(&format!("{index}consume: {{topics: [shop.public.dead]}}\n"));
+    assert!(refused(&listed).contains("consume.topics: shop.public.dead takes the dead letters"));
+}
+
+#[test]
+fn lookups_stand_between_kafka_and_the_index() {
+    let lookup = "transforms: [{dynamic_new_field: {es_url: 'http://h', es_index: i, es_input_fields: [a], \
+                  es_output_field: b, input_fields: [a], input_default_values: [x], output_field: c}}]\n";
+    let got = refused(&(GOOD.to_owned() + lookup));
+    assert!(
+        got.contains("transforms[0].dynamic_new_field: looks things up"),
+        "{got}"
+    );
+    let sink = format!("kafka: {{bootstrap_servers: 'k:9092'}}\n{INDEX}consume: {{topics: [t]}}\n{lookup}");
+    from_text("pgcdc.yaml", &sink, &env()).unwrap();
+}
+
+#[test]
+fn the_index_knows_the_sources_placeholder() {
+    let text = through_kafka(INDEX).replace(
+        "format: {topic_prefix: shop}",
+        "format: {topic_prefix: shop, values: {unavailable_value_placeholder: gone}}",
+    );
+    let got = from_text("pgcdc.yaml", &text, &env()).unwrap();
+    assert_eq!(got.index.unwrap().unavailable_value, "gone");
+}

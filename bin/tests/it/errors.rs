@@ -466,10 +466,10 @@ fn an_index_that_never_answers_does_not_hold_up_a_stop() {
     let pid = run.child.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     let said = run.end();
-    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
     holds(
         &said.stderr,
-        &["error: the index did not finish in time at the stop"],
+        &["the index did not take all that was under way at the stop: the next start reads the rest again"],
     );
 }
 

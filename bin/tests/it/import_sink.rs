@@ -66,6 +66,23 @@ fn the_connectors_defaults_are_written_where_ours_differ() {
 }
 
 #[test]
+fn aivens_connectors_pass_over_null() {
+    let aiven = LEAST.replace(
+        "io.confluent.connect.elasticsearch.ElasticsearchSinkConnector",
+        "io.aiven.kafka.connect.opensearch.OpensearchSinkConnector",
+    );
+    for (more, want) in [
+        ("", "  delete_on: nothing\n"),
+        ("behavior.on.null.values=fail\n", "  delete_on: refuse\n"),
+    ] {
+        let yaml = Imported::read(&format!("{aiven}{more}"), None, &env())
+            .unwrap()
+            .yaml(false);
+        assert!(yaml.contains(want), "{yaml}");
+    }
+}
+
+#[test]
 fn each_property_sets_its_key() {
     for (property, want) in [
         ("write.method=UPSERT", "  write: upsert\n"),

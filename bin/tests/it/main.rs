@@ -16,5 +16,6 @@ mod import_sink;
 mod index_errors;
 mod index_letters;
 mod index_rebuild;
+mod relay;
 mod runs;
 mod search;

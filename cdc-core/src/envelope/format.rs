@@ -33,7 +33,8 @@ pub struct Format {
     /// Whether each row's record has the four `__debezium.context.*` headers.
     pub context_headers: bool,
     /// Whether each record has the header `pgcdc.pos`: commit position, number of the row in its transaction and
-    /// number of the record of the row, decimal, separated by colons. Repeats after a restart have equal positions.
+    /// number of the record of the row, decimal, separated by colons. Repeats after a restart have equal positions. A pipeline
+    /// that also indexes from Kafka always writes it.
     pub position_header: bool,
     /// Whether a delete is followed by a record without a value, so that compacted topics forget the key.
     pub tombstones_on_delete: bool,

@@ -119,6 +119,38 @@ steps! {
     value_to_key: super::ValueToKey,
 }
 
+impl StepConfig {
+    /// Key of the transform, if it may send records to another topic.
+    #[must_use]
+    pub fn routes(&self) -> Option<&'static str> {
+        const ROUTERS: [&str; 5] = [
+            "content_based_router",
+            "event_router",
+            "logical_topic_router",
+            "regex_router",
+            "timestamp_router",
+        ];
+        let unwraps = self.extract_new_record_state.as_ref();
+        if unwraps.is_some_and(|o| o.route_by_field.is_some()) {
+            return Some("extract_new_record_state");
+        }
+        self.first_of(&ROUTERS)
+    }
+
+    /// Key of the transform, if it sends requests to an index ([`Chain::connect`]).
+    #[must_use]
+    pub fn looks_up(&self) -> Option<&'static str> {
+        self.first_of(&["anonymous_profile", "dynamic_new_field"])
+    }
+
+    fn first_of(&self, keys: &[&str]) -> Option<&'static str> {
+        self.given()
+            .into_iter()
+            .map(|(key, _)| key)
+            .find(|key| keys.contains(key))
+    }
+}
+
 /// A chain of transforms.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -240,6 +272,14 @@ mod tests {
         assert_eq!(unknown.path, "transforms[0].predicate");
         let pattern = fault(r#"{"predicates":{"p":{"topic_name_matches":{"pattern":"("}}}}"#);
         assert_eq!(pattern.path, "predicates.p");
+        let step = |json: &str| serde_json::from_str::<StepConfig>(json).unwrap();
+        let router = step(r#"{"regex_router":{"regex":"a","replacement":"b"}}"#);
+        assert_eq!((router.routes(), router.looks_up()), (Some("regex_router"), None));
+        assert_eq!(step(r#"{"extract_new_record_state":{}}"#).routes(), None);
+        assert_eq!(
+            step(r#"{"dynamic_new_field":{}}"#).looks_up(),
+            Some("dynamic_new_field")
+        );
         let alone = fault(r#"{"transforms":[{"extract_new_record_state":{},"negate":true}]}"#);
         assert_eq!(alone.path, "transforms[0].negate");
     }

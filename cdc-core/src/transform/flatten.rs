@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::envelope::basics;
-use super::reshape::{Side, map_mut};
+use super::reshape::{Side, map_mut, one_of_each};
 use super::{Build, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::convert::{default_text, default_value};
@@ -182,6 +182,7 @@ impl Transform for Flat {
             let entries = std::mem::take(map_mut(data, side.name())?);
             let mut out = Vec::with_capacity(entries.len());
             flatten_map(entries, "", delimiter, &mut out);
+            one_of_each(&out)?;
             data.value = Value::Map(out);
         }
         Ok(Some(record))
@@ -226,6 +227,8 @@ mod tests {
         .unwrap()
         .unwrap();
         assert_eq!(json(&got), r#"{"a.b.c":1,"a.d":[{"e":2}],"f":null}"#);
+        let clash = apply(&Flatten::default(), plain(r#"{"a":{"b":1},"a.b":2}"#)).unwrap_err();
+        assert_eq!(clash.to_string(), "two fields would be called a.b");
         let none = crate::record::SchemaAndValue::null();
         assert!(apply(&Flatten::default(), crate::transform::fixture::record(none)).is_ok());
     }

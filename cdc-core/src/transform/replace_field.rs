@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::reshape::{Projection, Side, map_mut, take_struct};
+use super::reshape::{Projection, Side, map_mut, one_of_each, take_struct};
 use super::{Build, Transform, TransformError};
 use crate::record::{Record, SchemaCache, Value};
 
@@ -109,6 +109,7 @@ impl Transform for Replace {
                 }
                 new.is_some()
             });
+            one_of_each(entries)?;
         }
         Ok(Some(record))
     }
@@ -150,6 +151,8 @@ mod tests {
             ..ReplaceField::default()
         };
         let error = apply(&clash, record(SchemaAndValue::new(row_schema(), row(1, None)))).unwrap_err();
+        assert_eq!(error.to_string(), "two fields would be called id");
+        let error = apply(&clash, plain(r#"{"id":1,"v":2}"#)).unwrap_err();
         assert_eq!(error.to_string(), "two fields would be called id");
         let wrong = ReplaceField {
             renames: vec!["v".into()],

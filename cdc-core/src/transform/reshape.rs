@@ -57,6 +57,22 @@ pub(super) fn take_struct(data: &mut SchemaAndValue, side: &str) -> Result<Vec<V
     }
 }
 
+/// Checks that no two entries have one name: a JSON object in which they had would be read differently by each reader.
+///
+/// # Errors
+/// Which name comes twice, as for values with a schema.
+pub(super) fn one_of_each(entries: &[(Value, Value)]) -> Result<(), TransformError> {
+    let mut seen = std::collections::HashSet::with_capacity(entries.len());
+    let again = entries
+        .iter()
+        .filter_map(|(key, _)| key.as_str())
+        .find(|name| !seen.insert(*name));
+    match again {
+        Some(name) => Err(TransformError::new(format!("two fields would be called {name}"))),
+        None => Ok(()),
+    }
+}
+
 /// The entries of a map, to change.
 pub(super) fn map_mut<'a>(
     data: &'a mut SchemaAndValue,

@@ -30,6 +30,7 @@ pub use options::{
     BinaryHandling, DecimalFormat, DecimalHandling, HstoreHandling, IntervalHandling, TimePrecision,
     ValueOptions,
 };
+pub use stand_in::unavailable_tokens;
 
 use crate::connect::Schema;
 use crate::error::{Error, ErrorKind};

@@ -134,6 +134,37 @@ impl<'o> Placeholder<'o> {
     }
 }
 
+/// Every JSON token that the placeholder of `option` has in some column: by them a consumer tells values that were not
+/// sent. None when the option is broken.
+#[must_use]
+pub fn unavailable_tokens(option: &str) -> Option<Vec<Vec<u8>>> {
+    let placeholder = Placeholder::parse(option)?;
+    let mut tokens = Vec::new();
+    let mut text = Vec::new();
+    json::write_str(&mut text, placeholder.text().as_bytes());
+    let mut bytes = Vec::new();
+    json::write_base64(&mut bytes, &placeholder.bytes);
+    let mut uuid = Vec::new();
+    json::write_str(&mut uuid, name_based_uuid(&placeholder.bytes).as_bytes());
+    for element in [&text, &bytes, &uuid] {
+        tokens.push([b"[", element.as_slice(), b"]"].concat());
+    }
+    let mut numbers = vec![b'['];
+    for (i, byte) in placeholder.bytes.iter().enumerate() {
+        if i > 0 {
+            numbers.push(b',');
+        }
+        json::write_i64(&mut numbers, i64::from(byte.cast_signed()));
+    }
+    numbers.push(b']');
+    tokens.push(numbers);
+    for form in [HstoreHandling::Json, HstoreHandling::Map] {
+        tokens.extend(placeholder.token(None, &Codec::Hstore(form)));
+    }
+    tokens.extend([text, bytes]);
+    Some(tokens)
+}
+
 /// Java's `UUID.nameUUIDFromBytes`: version 3 without a name space.
 fn name_based_uuid(bytes: &[u8]) -> String {
     let digest: [u8; 16] = Md5::digest(bytes).into();

@@ -30,6 +30,7 @@ struct Inner {
     consumer: Mutex<BaseConsumer<Quiet>>,
     topics: Vec<String>,
     pattern: Option<Regex>,
+    left_out: Vec<String>,
 }
 
 impl std::fmt::Debug for GroupWatch {
@@ -63,6 +64,7 @@ impl GroupWatch {
                 consumer: Mutex::new(consumer),
                 topics: source.topics.clone(),
                 pattern,
+                left_out: source.left_out.clone(),
             }),
         })
     }
@@ -95,7 +97,8 @@ impl Inner {
         for topic in metadata.topics() {
             let name = topic.name();
             let wanted = self.topics.iter().any(|t| t == name)
-                || self.pattern.as_ref().is_some_and(|p| p.is_match(name));
+                || (self.pattern.as_ref().is_some_and(|p| p.is_match(name))
+                    && !self.left_out.iter().any(|t| t == name));
             for partition in topic.partitions().iter().filter(|_| wanted) {
                 let (low, high) = consumer
                     .fetch_watermarks(name, partition.id(), ASK)

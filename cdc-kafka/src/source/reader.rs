@@ -13,6 +13,7 @@ use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::pattern;
 use super::progress::{End, Place, Progress};
 use super::{ConsumedBatch, Shared, SourceConfig, WAITING};
 use crate::config::{KafkaConfig, Role};
@@ -66,6 +67,21 @@ impl Reader {
             if settings.get(name).is_none() {
                 settings.set(name, value);
             }
+        }
+        if !source.left_out.is_empty() {
+            // To the client such a topic is not there.
+            let mut hidden: Vec<String> = settings
+                .get("topic.blacklist")
+                .map(str::to_owned)
+                .into_iter()
+                .collect();
+            hidden.extend(
+                source
+                    .left_out
+                    .iter()
+                    .map(|t| format!("^{}$", pattern::literal(t))),
+            );
+            settings.set("topic.blacklist", hidden.join(","));
         }
         Ok(Self {
             servers: config.bootstrap_servers.clone(),

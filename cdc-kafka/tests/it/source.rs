@@ -242,3 +242,36 @@ async fn the_probe_tells_what_the_cluster_is_and_allows() {
         .unwrap_err();
     assert_eq!(nowhere.kind(), ErrorKind::SinkUnavailable);
 }
+
+#[tokio::test]
+async fn an_expression_is_read_as_everywhere_else_and_leaves_out_what_it_must() {
+    let stem = unique("pattern");
+    let (one, two, letters) = (format!("{stem}.1"), format!("{stem}.22"), format!("{stem}.333"));
+    for (name, count) in [(&one, 3), (&two, 2), (&letters, 5)] {
+        fill(name, 1, count).await;
+    }
+    let mut source = SourceConfig::new(Vec::new());
+    source.topics_regex = Some(format!(r"(?i){}\.\d+?", stem.to_uppercase().replace('.', r"\.")));
+    source.left_out = vec![letters];
+    let config = KafkaConfig::new(servers());
+    let mut reader = KafkaSource::open(&config, &source, &unique("group"))
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        let batch = next(&mut reader).await;
+        seen.extend(batch.batch.records().map(|r| r.head.topic.name.clone()));
+    }
+    // What is left out would come within this time.
+    let more = tokio::time::timeout(Duration::from_secs(3), reader.next()).await;
+    assert!(more.is_err(), "{more:?}");
+    seen.sort();
+    assert_eq!(seen, [&one, &one, &one, &two, &two].map(String::as_str));
+    let ends = cdc_kafka::GroupWatch::new(&config, &source, "group")
+        .unwrap()
+        .ends()
+        .await
+        .unwrap();
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    reader.close().await;
+}

@@ -53,6 +53,11 @@ impl IndexConfig {
                 "index.settings and index.mappings need index.create: true, or index.template",
             ));
         }
+        if self.mapping.json != super::JsonMapping::Text && !self.mapping.convert.json {
+            return Err(config(
+                "index.mapping.json: object and flattened need index.mapping.convert.json: true, since a string fits neither",
+            ));
+        }
         self.check_documents()?;
         self.check_targets()?;
         self.overrides.iter().try_for_each(TopicOverride::validate)?;
@@ -135,6 +140,11 @@ impl IndexConfig {
         if let Some(text) = &self.routing {
             check_template("routing", text)?;
         }
+        if cdc_core::types::unavailable_tokens(&self.unavailable_value).is_none() {
+            return Err(config(
+                "index.unavailable_value: an even number of hexadecimal digits must follow hex:",
+            ));
+        }
         if matches!(&self.versions, Versions::Header(name) if name.is_empty()) {
             return Err(config("index.versions.header must name a header"));
         }
@@ -191,6 +201,11 @@ impl IndexConfig {
         if self.streams() && !matches!(self.delete_on, DeleteOn::Nothing | DeleteOn::Refuse) {
             return Err(config(
                 "index.delete_on must be nothing or refuse with a data stream: documents there are only added",
+            ));
+        }
+        if self.require_alias && self.create {
+            return Err(config(
+                "index.require_alias cannot go with index.create: what is created has the name itself, and is no alias of it",
             ));
         }
         if self.alias.is_some() && (!self.create || self.data_stream.is_some()) {

@@ -83,7 +83,8 @@ pub(super) fn decimal(unscaled: &[u8], scale: i32, out: &mut Vec<u8>) -> Option<
     Some(())
 }
 
-/// ISO 8601 of a number of units since 1970; `units` a second, or days for 0. Years 0 to 9999.
+/// ISO 8601 of a number of units since 1970; `units` a second, or days for 0. Years beyond 0 to 9999 have a sign, as the standard
+/// has it: left as a number, such a date would be read as milliseconds.
 pub(super) fn instant(n: i64, units: i64, out: &mut Vec<u8>) -> Option<()> {
     if units == 0 {
         return date(n, out);
@@ -121,10 +122,11 @@ pub(super) fn time_of_day(n: i64, units: i64, out: &mut Vec<u8>) -> Option<()> {
 }
 
 fn date(days: i64, out: &mut Vec<u8>) -> Option<()> {
-    let (year @ 0..=9999, month, day) = civil::date_of_days(days) else {
-        return None;
-    };
-    write!(out, "{year:04}-{month:02}-{day:02}").ok()
+    let (year, month, day) = civil::date_of_days(days);
+    match year {
+        0..=9999 => write!(out, "{year:04}-{month:02}-{day:02}").ok(),
+        _ => write!(out, "{year:+05}-{month:02}-{day:02}").ok(),
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +167,9 @@ mod tests {
             (18_877, 0, Some("2021-09-07")),
             (-1, 0, Some("1969-12-31")),
             (11_016, 0, Some("2000-02-29")),
-            (3_000_000, 0, None),
+            (3_000_000, 0, Some("+10183-09-21")),
+            (2_147_483_647, 0, Some("+5881580-07-11")),
+            (-730_000, 0, Some("-0029-05-01")),
             (-1, 1_000, Some("1969-12-31T23:59:59.999Z")),
             (
                 1_631_531_169_108_123,
@@ -174,8 +178,8 @@ mod tests {
             ),
             (1, 1_000_000_000, Some("1970-01-01T00:00:00.000000001Z")),
             (0, 1_000, Some("1970-01-01T00:00:00Z")),
-            (i64::MAX, 1_000, None),
-            (i64::MIN, 1_000_000, None),
+            (i64::MAX, 1_000_000, Some("+294247-01-10T04:00:54.775807Z")),
+            (i64::MIN, 1_000_000, Some("-290308-12-21T19:59:05.224192Z")),
         ] {
             assert_eq!(text(|o| instant(n, units, o)).as_deref(), want, "{n}/{units}");
         }

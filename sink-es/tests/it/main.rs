@@ -15,4 +15,5 @@ mod rebuild;
 mod restart;
 mod scripted;
 mod secured;
+mod states;
 mod targets;

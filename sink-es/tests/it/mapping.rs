@@ -58,7 +58,7 @@ async fn an_index_gets_the_fields_of_the_schema_and_later_those_that_are_added()
     index(&node.config(&more), [e.take()]).await.unwrap();
     assert_eq!(
         properties(&node).await,
-        json!({ "id": { "type": "long" }, "price": { "type": "double" }, "at": { "type": "date" },
+        json!({ "id": { "type": "long" }, "price": { "type": "double" }, "at": { "type": "date", "ignore_malformed": true },
             "name": { "type": "keyword" }, "n": { "type": "integer" } })
     );
     let (doc, _) = node.get("1").await.unwrap();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Mode, Search, biometrics, cannot, java_map, nested, path, remove};
+use super::{Client, Mode, Reply, Search, biometrics, cannot, java_map, nested, path, remove};
 use crate::json;
 use crate::record::{Record, Value};
 use crate::transform::{Build, Side, Transform, TransformError};
@@ -133,18 +133,63 @@ impl Profiles {
         self.options.mode == Mode::Strict
     }
 
-    /// Makes the index with the two fields that need a mapping of their own. If that fails, the server maps them as it likes,
+    /// Makes the index with the two fields that need a mapping of their own. If the server refuses, it maps them as it likes,
     /// as it does for the Java class.
-    fn prepare(&self) {
-        if self.prepared.swap(true, Ordering::Relaxed) {
-            return;
+    fn prepare(&self) -> Result<(), TransformError> {
+        if self.prepared.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        let url = format!("{}/{}/", self.options.es_url, self.options.kafka_topic_name);
+        let base = match self.options.mode {
+            Mode::Strict => self.options.es_url.trim_end_matches('/'),
+            Mode::Compatible => self.options.es_url.as_str(),
+        };
+        let url = format!("{base}/{}/", self.options.kafka_topic_name);
         let body = r#"{"mappings":{"properties":{"registrationCenterGeoLocation":{"type":"geo_point"},"profile":{"properties":{"updateId":{"type":"keyword"}}}}}}"#;
         match self.client.request("PUT", &url, Some(body)) {
             Ok(reply) if reply.status == 200 => {}
+            Ok(reply) if self.strict() && passes(reply.status) => {
+                return Err(self.failed("made", &format!("status {}", reply.status)));
+            }
             Ok(reply) => tracing::debug!(status = reply.status, "the index of profiles was not made"),
+            Err(error) if self.strict() => return Err(self.failed("made", &error)),
             Err(error) => tracing::debug!(error, "the index of profiles was not made"),
+        }
+        self.prepared.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A failure that may pass.
+    fn failed(&self, what: &str, why: &str) -> TransformError {
+        TransformError::transient(format!(
+            "index {} cannot be {what}: {why}",
+            self.options.kafka_topic_name
+        ))
+    }
+
+    /// Sends a request of [`update`](Self::update); none if what it is about is not there.
+    fn ask(
+        &self,
+        what: &str,
+        method: &str,
+        url: &str,
+        body: Option<&str>,
+    ) -> Result<Option<Reply>, TransformError> {
+        let reply = self
+            .client
+            .request(method, url, body)
+            .map_err(|e| self.failed(what, &e))?;
+        match reply.status {
+            200..=299 => Ok(Some(reply)),
+            404 => Ok(None),
+            // The Java class does not look at it.
+            _ if !self.strict() => Ok(Some(reply)),
+            status if passes(status) => Err(self.failed(what, &format!("status {status}"))),
+            status => {
+                let name = &self.options.kafka_topic_name;
+                Err(TransformError::new(format!(
+                    "index {name} cannot be {what}: status {status}"
+                )))
+            }
         }
     }
 
@@ -276,12 +321,6 @@ impl Profiles {
     }
 
     fn forget(&self, id: &str) -> Result<(), TransformError> {
-        let failed = |what: &str, e: &str| {
-            TransformError::transient(format!(
-                "index {} cannot be {what}: {e}",
-                self.options.kafka_topic_name
-            ))
-        };
         let base = format!(
             "{}/{}",
             self.options.es_url.trim_end_matches('/'),
@@ -289,17 +328,14 @@ impl Profiles {
         );
         if self.strict() {
             // A state that was written a moment ago is not searchable before a refresh.
-            let refreshed = self.client.request("POST", &format!("{base}/_refresh"), None);
-            refreshed.map_err(|e| failed("refreshed", &e))?;
+            self.ask("refreshed", "POST", &format!("{base}/_refresh"), None)?;
         }
         let mut query = b"{\"size\":1,\"query\":{\"term\":{\"profile.updateId\":".to_vec();
         json::write_str(&mut query, id.as_bytes());
         query.extend_from_slice(b"}}}");
         let query = String::from_utf8_lossy(&query);
-        let found = self
-            .client
-            .request("POST", &format!("{base}/_search"), Some(&query));
-        let found = found.map_err(|e| failed("searched", &e))?;
+        let found = self.ask("searched", "POST", &format!("{base}/_search"), Some(&query))?;
+        let Some(found) = found else { return Ok(()) };
         let hit = crate::convert::read_schemaless(found.body.as_bytes()).ok();
         let hit = hit.as_ref().and_then(|r| match r.entry("hits")?.entry("hits")? {
             Value::Array(hits) => hits.first()?.entry("_id")?.as_str().map(str::to_owned),
@@ -314,11 +350,14 @@ impl Profiles {
                 segment.push_str(&format!("%{b:02X}"));
             }
         }
-        let deleted = self
-            .client
-            .request("DELETE", &format!("{base}/_doc/{segment}"), None);
-        deleted.map(drop).map_err(|e| failed("changed", &e))
+        self.ask("changed", "DELETE", &format!("{base}/_doc/{segment}"), None)
+            .map(drop)
     }
+}
+
+/// Whether what a server answers so may be answered otherwise later.
+fn passes(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
 }
 
 fn assister(profile: &mut Value) -> Result<(), TransformError> {
@@ -411,7 +450,7 @@ impl Transform for Profiles {
                 "the value has a schema, and its profile would fit none: read the topic without schemas";
             return Err(TransformError::new(text));
         }
-        self.prepare();
+        self.prepare()?;
         let date = match nested(&data.value, &["profile".to_owned(), "date".to_owned()])? {
             Value::Null => None,
             Value::String(date) => Some(date.to_string()),

@@ -21,9 +21,14 @@ impl Search for Noting {
         if url.contains("down") {
             return Err("refused".into());
         }
+        let status = match url {
+            _ if url.contains("busy") => 503,
+            _ if url.contains("refused") && method != "PUT" => 403,
+            _ => 200,
+        };
         let hit = json!({ "hits": { "hits": [{ "_id": "a/b", "_source": { "n": 7, "s": "x" } }] } });
         Ok(Reply {
-            status: 200,
+            status,
             body: hit.to_string(),
         })
     }
@@ -138,6 +143,20 @@ fn profiles_take_the_payload_of_tokens_count_decimals_and_see_what_was_just_writ
             "DELETE http://h/t/_doc/a%2Fb"
         ]
     );
+    for (url, says) in [
+        ("http://busy", "index t cannot be made: status 503"),
+        ("http://refused", "index t cannot be refreshed: status 403"),
+    ] {
+        let mut step = step(json!(["processUpdateProfile"]));
+        step["anonymous_profile"]["es_url"] = url.into();
+        let (out, asked) = run(step, &[update, update]);
+        assert_eq!(out, [Err(says.to_owned()), Err(says.to_owned())]);
+        // What may pass is tried again, with the next record at the latest.
+        assert!(
+            asked.len() > 2 || url == "http://busy" && asked.len() == 2,
+            "{asked:?}"
+        );
+    }
     let config: ChainConfig =
         serde_json::from_value(json!({ "transforms": [step(json!(["nope"]))] })).unwrap();
     assert!(config.build().unwrap_err().to_string().contains("nope"));

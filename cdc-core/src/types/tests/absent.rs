@@ -112,6 +112,24 @@ fn placeholders_stand_for_unchanged_values() {
         token(&uuids, Datum::Unchanged),
         "[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]"
     );
+    // A consumer that knows the option tells each of them.
+    let known = unavailable_tokens("__gone").unwrap();
+    for (oid, options) in [
+        (25, &o),
+        (17, &o),
+        (1009, &o),
+        (1007, &o),
+        (1001, &o),
+        (HSTORE, &o),
+        (HSTORE, &strings),
+    ] {
+        let written = token(&writer(&column(oid, -1), options), Datum::Unchanged);
+        assert!(known.contains(&written.clone().into_bytes()), "{oid}: {written}");
+    }
+    let default = unavailable_tokens(ValueOptions::PLACEHOLDER).unwrap();
+    let written = token(&uuids, Datum::Unchanged);
+    assert!(default.contains(&written.into_bytes()));
+    assert_eq!(unavailable_tokens("hex:5"), None);
     let hex = with(|o| o.unavailable_value_placeholder = "hex:5f5f".to_owned());
     assert_eq!(token(&writer(&column(25, -1), &hex), Datum::Unchanged), "\"__\"");
     let broken = with(|o| o.unavailable_value_placeholder = "hex:5".to_owned());

@@ -26,6 +26,12 @@ pub(in super::super) fn complete(
     let fault = |name: &str, text: &str| Err((name.to_owned(), text.to_owned()));
     let is = |name: &str, value: &str| given(name).is_some_and(|v| v.trim().eq_ignore_ascii_case(value));
     draft.set("index.document", "value");
+    // Aiven's connectors pass over null, Confluent's refuse it.
+    if given("behavior.on.null.values").is_none()
+        && given("connector.class").is_some_and(|class| class.contains(".aiven."))
+    {
+        draft.set("index.delete_on", "nothing");
+    }
     if draft.get("index.versions").is_none() {
         draft.set("index.versions", "kafka_offset");
     }
