@@ -9,7 +9,8 @@ mod text;
 use std::fmt;
 use std::sync::Arc;
 
-pub use self::avro::{AvroConverter, AvroOptions, SchemaRegistry, SubjectNaming};
+pub use self::avro::{AvroConverter, AvroForm, AvroOptions, SchemaRegistry, SubjectNaming};
+pub(crate) use self::avro::{AvroMember, varint};
 pub use self::cloud_events::{
     AvroData, CloudEventsConverter, CloudEventsForm, CloudEventsFormat, CloudEventsOptions, HeaderOr,
     MetadataOptions, MetadataSource,
@@ -99,6 +100,15 @@ pub trait Converter: Send + Sync + fmt::Debug {
         _out: &mut Vec<u8>,
     ) -> Result<bool, ConvertError> {
         Ok(false)
+    }
+
+    /// How the values of a schema are written in a topic, if it is as Avro, for one who does that alone.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    #[doc(hidden)]
+    fn avro_form(&mut self, _topic: &str, _schema: &Arc<Schema>) -> Result<Option<AvroForm>, ConvertError> {
+        Ok(None)
     }
 
     /// The value of some bytes, or of Kafka's null.

@@ -52,6 +52,19 @@ impl PlanColumn {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         self.fragment.append(out);
+        self.write_value(image, row, table, failures, out)
+    }
+
+    /// Appends the value.
+    #[inline(always)]
+    pub(super) fn write_value(
+        &self,
+        image: &Image<'_>,
+        row: &RowView<'_>,
+        table: &str,
+        failures: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         // What nearly all values are.
         if self.plain
             && let Some(text) = row.text(self.index)

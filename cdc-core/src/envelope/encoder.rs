@@ -136,6 +136,11 @@ impl Encoder {
         written
     }
 
+    #[cfg(test)]
+    pub(super) fn take_reshaper(&mut self) -> Option<Box<Reshaper>> {
+        self.reshaper.take()
+    }
+
     /// Compiles the plan of a table; none if the table is not captured.
     ///
     /// # Errors
@@ -170,9 +175,16 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        if self.reshaper.is_none() {
+        let Some(mut reshaper) = self.reshaper.take() else {
             let done = self.row_directly(plan, op, c, out);
             return done.or_else(|e| self.unrepresentable(e, c));
+        };
+        let done = self.row_as_avro(&mut reshaper, plan, op, c, out);
+        self.reshaper = Some(reshaper);
+        match done {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(e) => return self.unrepresentable(e, c),
         }
         let schemas = Schemas {
             key: plan.key_schema(),

@@ -315,5 +315,6 @@ macro_rules! row {
 const ID: (&str, Oid, i32, &str) = ("id", INT4, -1, "!*");
 
 // After the macro that they use.
+mod avro;
 mod cases;
 mod without_recording;

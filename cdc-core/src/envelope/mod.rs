@@ -10,6 +10,7 @@
 //! - Logical messages in transactions are counted under the name `message`, not under a Java object's identity.
 //! - An update of a key is skipped when updates are, whatever the publication publishes.
 
+mod avro;
 mod change;
 mod column;
 mod digest;

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::avro::{AvroRow, AvroRows};
 use super::format::{Format, HeaderFormat};
 use super::header::{NEW_KEY, OLD_KEY, POSITION_HEADER};
+use super::plan::RelationPlan;
 use crate::batch::Record as Encoded;
 use crate::connect::{Kind, Schema};
 use crate::convert::{
@@ -88,6 +90,8 @@ pub(super) struct Reshaper {
     header_bytes: Vec<u8>,
     /// Headers that the next record has from this one, if it is its tombstone.
     shared: Vec<Header>,
+    /// Tables whose rows are written without their JSON.
+    avro: AvroRows,
 }
 
 /// Memory that the scratch batch keeps.
@@ -119,6 +123,7 @@ impl Reshaper {
             topics: HashMap::default(),
             header_bytes: Vec::new(),
             shared: Vec::new(),
+            avro: AvroRows::default(),
         }
     }
 
@@ -130,6 +135,16 @@ impl Reshaper {
         inner.values.decimal_format = DecimalFormat::Base64;
         inner.values.replace_null_with_default = false;
         inner
+    }
+
+    /// How rows of a table are written as Avro without JSON in between; none if that cannot be: transforms, another
+    /// converter, originals to keep, or a registry that fails, about which the other way has more to say.
+    pub(super) fn avro_row(&mut self, plan: &RelationPlan) -> Option<&mut AvroRow> {
+        if !self.chain.is_empty() || self.keep_originals {
+            return None;
+        }
+        let (key, value) = (&mut *self.key, &mut *self.value);
+        self.avro.of(plan, key, value)
     }
 
     /// Empties the scratch batch into `out`.

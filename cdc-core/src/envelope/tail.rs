@@ -19,7 +19,7 @@ pub(super) struct Tail {
 
 /// What a tail depends on besides the record's own position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
+pub(super) struct Facts {
     table: u64,
     commit_us: i64,
     now_ns: i64,
@@ -27,6 +27,32 @@ struct Facts {
     last_commit: Option<Lsn>,
     xmin: Option<u64>,
     op: Operation,
+    snapshot: SnapshotMarker,
+}
+
+impl Facts {
+    /// None if there is more in the tail than this, which few have.
+    #[inline]
+    pub(super) fn of(
+        block: &SourceBlock,
+        table: &SourceTable,
+        op: Operation,
+        c: &EventContext,
+    ) -> Option<Self> {
+        if c.origin.is_some() {
+            return None;
+        }
+        Some(Self {
+            table: table.id,
+            commit_us: c.commit_us,
+            now_ns: c.now_ns,
+            xid: c.xid,
+            last_commit: c.last_commit_lsn,
+            xmin: block.xmin,
+            op,
+            snapshot: c.snapshot,
+        })
+    }
 }
 
 impl Tail {
@@ -42,19 +68,9 @@ impl Tail {
         c: &EventContext,
         out: &mut Vec<u8>,
     ) {
-        // Rows of a snapshot have markers of their own, those with an origin more than this in them.
-        if c.snapshot != SnapshotMarker::None || c.origin.is_some() {
+        let Some(facts) = Facts::of(block, table, op, c) else {
             render(block, table, op, close, c, out);
             return;
-        }
-        let facts = Facts {
-            table: table.id,
-            commit_us: c.commit_us,
-            now_ns: c.now_ns,
-            xid: c.xid,
-            last_commit: c.last_commit_lsn,
-            xmin: block.xmin,
-            op,
         };
         if self.of != Some(facts) || !self.reposition(c.lsn) {
             self.text.clear();
@@ -82,7 +98,7 @@ impl Tail {
 }
 
 /// Appends a tail whose transaction block is null; says where in `out` the record's own position stands, twice.
-fn render(
+pub(super) fn render(
     block: &SourceBlock,
     table: &SourceTable,
     op: Operation,

@@ -165,6 +165,27 @@ pub(super) fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
     Ok(())
 }
 
+/// The number of a text of digits with an optional sign; none if it is not one, or has more digits than surely fit.
+#[inline]
+pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
+    const MOST: usize = 18;
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    if digits.is_empty() || digits.len() > MOST {
+        return None;
+    }
+    let mut value = 0;
+    for b in digits {
+        if !b.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(b & 0xf);
+    }
+    Some(if negative { -value } else { value })
+}
+
 #[inline]
 pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Written {
     let word: &[u8] = match text {

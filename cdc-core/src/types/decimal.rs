@@ -207,7 +207,7 @@ fn write_minimal(mut bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The unscaled value of a number of at most 18 digits that has `scale` of them after the point, as nearly all of a column have.
 #[inline]
-fn short_unscaled(text: &[u8], scale: i32) -> Option<i64> {
+pub(super) fn short_unscaled(text: &[u8], scale: i32) -> Option<i64> {
     /// A point and as many digits as surely fit.
     const LONGEST: usize = 19;
     let (negative, digits) = match text {

@@ -33,6 +33,7 @@ pub use options::{
 pub use stand_in::unavailable_tokens;
 
 use crate::connect::Schema;
+use crate::convert::AvroMember;
 use crate::error::{Error, ErrorKind};
 use crate::json;
 use crate::row::Datum;
@@ -143,6 +144,27 @@ impl ColumnWriter {
             Codec::Integer(_) | Codec::Oid => codec::write_integer(text, out).is_ok(),
             Codec::Bool => codec::write_bool(text, out).is_ok(),
             _ => self.write_rarer(text, out),
+        }
+    }
+
+    /// Appends the Avro of a value in text form; false, with nothing appended, if it must go through its JSON token.
+    #[inline]
+    pub(crate) fn write_avro(&self, text: &[u8], member: &AvroMember, out: &mut Vec<u8>) -> bool {
+        match self.codec {
+            Codec::Text => member.string(text, out),
+            Codec::Integer(_) | Codec::Oid => {
+                codec::parse_integer(text).is_some_and(|n| member.integer(n, out))
+            }
+            Codec::Bool => match text {
+                b"t" => member.boolean(true, out),
+                b"f" => member.boolean(false, out),
+                _ => false,
+            },
+            Codec::Decimal {
+                scale,
+                format: DecimalFormat::Base64,
+            } => decimal::short_unscaled(text, scale).is_some_and(|n| member.decimal(n, out)),
+            _ => false,
         }
     }
 

@@ -98,14 +98,31 @@ fn mismatch(node: &Node, value: &Value) -> ConvertError {
     ConvertError::new(format!("{} where the schema has {wanted}", value.kind_name()))
 }
 
-/// A number: zigzag, seven bits a byte, the lowest first.
+/// Appends a number: zigzag, seven bits a byte, the lowest first.
+#[inline]
 pub(super) fn long(n: i64, out: &mut Vec<u8>) {
+    let (bytes, length) = varint(n);
+    let end = out.len() + length;
+    out.extend_from_slice(&bytes);
+    out.truncate(end);
+}
+
+/// A number's bytes and how many they are.
+#[inline]
+pub(crate) fn varint(n: i64) -> ([u8; 16], usize) {
+    let mut bytes = [0; 16];
     let mut rest = (n << 1 ^ n >> 63).cast_unsigned();
-    while rest >= 0x80 {
-        out.push(low(rest) | 0x80);
+    let mut length = 0;
+    for place in &mut bytes {
+        length += 1;
+        if rest < 0x80 {
+            *place = low(rest);
+            break;
+        }
+        *place = low(rest) | 0x80;
         rest >>= 7;
     }
-    out.push(low(rest));
+    (bytes, length)
 }
 
 fn bytes(bytes: &[u8], out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! Avro in the wire format of Confluent's serialiser: a zero byte, the schema's id, the value in Avro's binary encoding.
 
 mod decode;
+mod direct;
 mod encode;
 mod registry;
 mod schema;
@@ -11,6 +12,9 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use self::decode::Reader;
+pub use self::direct::AvroForm;
+pub(crate) use self::direct::AvroMember;
+pub(crate) use self::encode::varint;
 pub use self::registry::{SchemaRegistry, SubjectNaming};
 use self::schema::{AvroSchema, Node};
 use self::transcode::transcode;
@@ -179,6 +183,13 @@ impl Converter for AvroConverter {
             out.truncate(start);
         }
         Ok(done)
+    }
+
+    fn avro_form(&mut self, topic: &str, schema: &Arc<Schema>) -> Result<Option<AvroForm>, ConvertError> {
+        let mut head = Vec::new();
+        let writer = self.begin(topic, schema, &mut head)?;
+        let head = head.as_slice().try_into().ok();
+        Ok(head.and_then(|head| AvroForm::new(head, &writer.avro.node)))
     }
 
     fn read(&mut self, _: &Context<'_>, bytes: Option<&[u8]>) -> Result<SchemaAndValue, ConvertError> {

@@ -21,8 +21,19 @@ pub(super) fn transcode(node: &Node, payload: &[u8], out: &mut Vec<u8>) -> bool 
     false
 }
 
+/// Appends the Avro of one JSON token; false, with nothing appended, if it is not as expected.
+pub(super) fn token(node: &Node, token: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let mut cursor = Cursor::new(token);
+    if value(node, &mut cursor, out).is_some() && cursor.end().is_ok() {
+        return true;
+    }
+    out.truncate(start);
+    false
+}
+
 /// Appends one value; none if it is not as expected.
-fn value(node: &Node, c: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
+pub(super) fn value(node: &Node, c: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
     match node {
         Node::Optional { .. } | Node::Default(..) if c.take_null() => {
             return encode(node, &Value::Null, out).ok();

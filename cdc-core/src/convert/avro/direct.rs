@@ -1,0 +1,206 @@
+//! Values written as Avro one by one, by someone who knows their order: the way of rows that neither transforms touch nor
+//! another converter than this one writes.
+
+use std::ops::Range;
+
+use super::super::json::Cursor;
+use super::encode::long;
+use super::schema::{Member, Node, Width};
+use super::transcode;
+
+/// What stands before each record of a schema in a topic, and how its members are written.
+#[derive(Clone, Debug)]
+pub struct AvroForm {
+    /// The zero byte and the schema's id.
+    pub(crate) head: [u8; 5],
+    /// Members in order.
+    pub(crate) members: Vec<AvroMember>,
+}
+
+/// How a member of a record is written.
+#[derive(Clone, Debug)]
+pub(crate) struct AvroMember {
+    /// What stands before its value in the encoder's JSON.
+    token: Box<[u8]>,
+    node: Node,
+    /// Branch of the union that a value other than null takes, if it is a union.
+    branch: Option<u8>,
+    /// What it is without null.
+    shape: Shape,
+    /// Its own members, if it is a record.
+    pub(crate) members: Vec<AvroMember>,
+}
+
+/// Kinds of values that are written without JSON in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Boolean,
+    /// Number between the two, these included.
+    Integer(i64, i64),
+    String,
+    Decimal,
+    Other,
+}
+
+impl AvroForm {
+    /// None if the schema is no record, for which nothing is won.
+    pub(super) fn new(head: [u8; 5], node: &Node) -> Option<Self> {
+        let Node::Record(members) = node else { return None };
+        Some(Self {
+            head,
+            members: members.iter().map(AvroMember::new).collect(),
+        })
+    }
+
+    /// Appends the members from `first` on by the encoder's JSON, from the comma before the first one's name to the end
+    /// of the record; says where the values of two members of the record `of` among them stand. None if the JSON is not
+    /// the encoder's.
+    pub(crate) fn rest(
+        &self,
+        first: usize,
+        json: &[u8],
+        (of, names): (&str, [&str; 2]),
+        out: &mut Vec<u8>,
+    ) -> Option<[Range<usize>; 2]> {
+        let mut places = [0..0, 0..0];
+        let mut json = Cursor::new(json);
+        for member in self.members.get(first..)? {
+            if !member.is(of) {
+                member.take(&mut json, out)?;
+                continue;
+            }
+            json.take(&member.token).then_some(())?;
+            member.some(out);
+            for inner in &member.members {
+                let start = out.len();
+                inner.take(&mut json, out)?;
+                for (place, name) in places.iter_mut().zip(names) {
+                    if inner.is(name) {
+                        *place = start..out.len();
+                    }
+                }
+            }
+            json.take(b"}").then_some(())?;
+        }
+        json.take(b"}").then_some(())?;
+        json.end().ok()?;
+        Some(places)
+    }
+}
+
+impl AvroMember {
+    fn new(member: &Member) -> Self {
+        let (branch, inner) = match &member.node {
+            Node::Optional { inner, default } => (Some(if default.is_some() { 0 } else { 2 }), &**inner),
+            Node::Default(inner, _) => (None, &**inner),
+            node => (None, node),
+        };
+        let shape = match inner {
+            Node::Boolean => Shape::Boolean,
+            Node::Int(Width::Eight) => Shape::Integer(i8::MIN.into(), i8::MAX.into()),
+            Node::Int(Width::Sixteen) => Shape::Integer(i16::MIN.into(), i16::MAX.into()),
+            Node::Int(Width::ThirtyTwo) => Shape::Integer(i32::MIN.into(), i32::MAX.into()),
+            Node::Long => Shape::Integer(i64::MIN, i64::MAX),
+            Node::String => Shape::String,
+            Node::Decimal(_) => Shape::Decimal,
+            _ => Shape::Other,
+        };
+        Self {
+            token: member.token.clone(),
+            node: member.node.clone(),
+            branch,
+            shape,
+            members: match inner {
+                Node::Record(members) => members.iter().map(Self::new).collect(),
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// Appends null; false if it is not one of its values.
+    pub(crate) fn null(&self, out: &mut Vec<u8>) -> bool {
+        self.token(b"null", out)
+    }
+
+    /// Appends what says that a value follows.
+    #[inline]
+    pub(crate) fn some(&self, out: &mut Vec<u8>) {
+        out.extend(self.branch);
+    }
+
+    /// Appends a string; false, with nothing appended, if it is another member or the text not UTF-8.
+    #[inline]
+    pub(crate) fn string(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
+        if self.shape != Shape::String || std::str::from_utf8(text).is_err() {
+            return false;
+        }
+        self.some(out);
+        length(text.len(), out);
+        out.extend_from_slice(text);
+        true
+    }
+
+    /// Appends a number; false, with nothing appended, if it is another member or out of its range.
+    #[inline]
+    pub(crate) fn integer(&self, n: i64, out: &mut Vec<u8>) -> bool {
+        let Shape::Integer(least, most) = self.shape else {
+            return false;
+        };
+        if n < least || n > most {
+            return false;
+        }
+        self.some(out);
+        long(n, out);
+        true
+    }
+
+    /// Appends a truth value; false, with nothing appended, if it is another member.
+    #[inline]
+    pub(crate) fn boolean(&self, value: bool, out: &mut Vec<u8>) -> bool {
+        if self.shape != Shape::Boolean {
+            return false;
+        }
+        self.some(out);
+        out.push(u8::from(value));
+        true
+    }
+
+    /// Appends a decimal by its unscaled value; false, with nothing appended, if it is another member.
+    #[inline]
+    pub(crate) fn decimal(&self, unscaled: i64, out: &mut Vec<u8>) -> bool {
+        if self.shape != Shape::Decimal {
+            return false;
+        }
+        self.some(out);
+        let significant = 64 - (unscaled ^ (unscaled >> 63)).leading_zeros();
+        let count = significant as usize / 8 + 1;
+        length(count, out);
+        let bytes = unscaled.to_be_bytes();
+        out.extend_from_slice(bytes.get(bytes.len() - count..).unwrap_or_default());
+        true
+    }
+
+    /// Appends a value by its JSON token, as the encoder writes it; false, with nothing appended, if it is not one.
+    pub(crate) fn token(&self, token: &[u8], out: &mut Vec<u8>) -> bool {
+        transcode::token(&self.node, token, out)
+    }
+
+    /// Appends the value that follows the member's name in the encoder's JSON, and goes on behind it.
+    fn take(&self, json: &mut Cursor<'_>, out: &mut Vec<u8>) -> Option<()> {
+        json.take(&self.token).then_some(())?;
+        transcode::value(&self.node, json, out)
+    }
+
+    /// Whether it has this name.
+    fn is(&self, name: &str) -> bool {
+        let (Some(token), quoted) = (self.token.get(2..), name.len()) else {
+            return false;
+        };
+        token.get(..quoted) == Some(name.as_bytes()) && token.get(quoted..) == Some(b"\":")
+    }
+}
+
+#[inline]
+fn length(n: usize, out: &mut Vec<u8>) {
+    long(i64::try_from(n).unwrap_or(i64::MAX), out);
+}

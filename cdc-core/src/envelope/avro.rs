@@ -1,0 +1,337 @@
+//! Rows as Avro without JSON in between, where neither a transform nor another converter wants to see them.
+//!
+//! Values whose Avro follows from their text are written so; others, and all that is said of a row besides its columns, by
+//! their JSON token. What surrounds the columns is the same for all of a transaction's changes to one table but for the
+//! record's own position, and is written once for them, as in [`Tail`](super::tail::Tail).
+
+use std::ops::Range;
+
+use foldhash::HashMap;
+
+use super::column::{Failures, PlanColumn};
+use super::encoder::{Encoder, head};
+use super::event::{EventContext, Image, RowOp};
+use super::format::Operation;
+use super::plan::RelationPlan;
+use super::reshape::Reshaper;
+use super::source::SourceBlock;
+use super::tail::{self, Facts};
+use crate::convert::{AvroForm, AvroMember, ConvertError, Converter, varint};
+use crate::{Batch, Error, Lsn};
+
+/// Tables remembered; a changed table is another one.
+const TABLES: usize = 1024;
+/// Members of an envelope before the source block.
+const ROWS: usize = 2;
+
+/// The tables by their plans.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AvroRows {
+    known: HashMap<u64, Option<Box<AvroRow>>>,
+}
+
+/// How the rows of one table are written.
+#[derive(Clone, Debug)]
+pub(super) struct AvroRow {
+    key: Option<AvroForm>,
+    value: AvroForm,
+    tail: AvroTail,
+    scratch: Vec<u8>,
+}
+
+impl AvroRows {
+    pub(super) fn of(
+        &mut self,
+        plan: &RelationPlan,
+        key: &mut dyn Converter,
+        value: &mut dyn Converter,
+    ) -> Option<&mut AvroRow> {
+        let id = plan.source.id;
+        if !self.known.contains_key(&id) {
+            // A failure is not kept: the registry may answer the next time.
+            let row = AvroRow::new(plan, key, value).ok()?;
+            if self.known.len() >= TABLES {
+                self.known.clear();
+            }
+            self.known.insert(id, row.map(Box::new));
+        }
+        self.known.get_mut(&id)?.as_deref_mut()
+    }
+}
+
+impl AvroRow {
+    fn new(
+        plan: &RelationPlan,
+        key: &mut dyn Converter,
+        value: &mut dyn Converter,
+    ) -> Result<Option<Self>, ConvertError> {
+        let topic = &plan.topic().name;
+        let Some(value) = value.avro_form(topic, plan.value_schema())? else {
+            return Ok(None);
+        };
+        let rows = value.members.iter().take(ROWS);
+        if value.members.len() <= ROWS || rows.clone().any(|m| m.members.len() != plan.columns.len()) {
+            return Ok(None);
+        }
+        let key = match &plan.key {
+            None => None,
+            Some(columns) => match key.avro_form(topic, &columns.schema)? {
+                Some(form) if form.members.len() == columns.columns.len() => Some(form),
+                _ => return Ok(None),
+            },
+        };
+        Ok(Some(Self {
+            key,
+            value,
+            tail: AvroTail::default(),
+            scratch: Vec::new(),
+        }))
+    }
+}
+
+/// One record of a row.
+#[derive(Clone, Copy, Debug)]
+struct Change<'a> {
+    op: Operation,
+    key: Image<'a>,
+    before: Option<Image<'a>>,
+    after: Option<Image<'a>>,
+}
+
+impl Encoder {
+    /// Writes the records of a row change as Avro; false, with nothing written, if they must go the other way.
+    ///
+    /// # Errors
+    /// As [`row`](Self::row).
+    pub(super) fn row_as_avro(
+        &mut self,
+        reshaper: &mut Reshaper,
+        plan: &RelationPlan,
+        op: RowOp<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<bool, Error> {
+        let format = &self.shared.format;
+        if format.transaction_metadata || format.context_headers || format.skip_messages_without_change {
+            return Ok(false);
+        }
+        let Some(row) = reshaper.avro_row(plan) else {
+            return Ok(false);
+        };
+        let Some(change) = change(plan, op) else {
+            return Ok(false);
+        };
+        if self.shared.skips(change.op) {
+            return Ok(true);
+        }
+        let written = self.write_avro(row, plan, &change, c, out);
+        if !matches!(written, Ok(true)) {
+            out.discard();
+            return written;
+        }
+        out.finish(head(plan.topic(), c));
+        if change.op == Operation::Delete && self.shared.format.tombstones_on_delete {
+            out.tombstone_of_last();
+        }
+        Ok(true)
+    }
+
+    fn write_avro(
+        &mut self,
+        row: &mut AvroRow,
+        plan: &RelationPlan,
+        change: &Change<'_>,
+        c: &EventContext,
+        out: &mut Batch,
+    ) -> Result<bool, Error> {
+        let columns = |columns: &[PlanColumn],
+                       members: &[AvroMember],
+                       image: &Image<'_>,
+                       s: &mut Vec<u8>,
+                       out: &mut Vec<u8>| {
+            write_columns(
+                columns,
+                members,
+                image,
+                (&plan.identifier, &self.shared.failures),
+                s,
+                out,
+            )
+        };
+        let scratch = &mut row.scratch;
+        if let (Some(key), Some(form)) = (&plan.key, &row.key) {
+            let buf = out.buf();
+            buf.extend_from_slice(&form.head);
+            if !columns(&key.columns, &form.members, &change.key, scratch, buf)? {
+                return Ok(false);
+            }
+            out.mark_key();
+        }
+        self.shared
+            .headers
+            .position(c.position, 0, &mut self.scratch, out);
+        let buf = out.buf();
+        buf.extend_from_slice(&row.value.head);
+        for (member, image) in row.value.members.iter().zip([&change.before, &change.after]) {
+            let written = match image {
+                None => member.null(buf),
+                Some(image) => {
+                    member.some(buf);
+                    columns(&plan.columns, &member.members, image, scratch, buf)?
+                }
+            };
+            if !written {
+                return Ok(false);
+            }
+        }
+        if !row.tail.write(&row.value, &self.source, plan, change.op, c, buf) {
+            return Ok(false);
+        }
+        out.mark_value();
+        Ok(true)
+    }
+}
+
+/// The one record of a change; none if there may be more, or one that is not a row's.
+fn change<'a>(plan: &RelationPlan, op: RowOp<'a>) -> Option<Change<'a>> {
+    Some(match op {
+        RowOp::Read(new) => fresh(Operation::Read, Image::Read(new)),
+        RowOp::Insert(new) => fresh(Operation::Create, Image::New(new, None)),
+        RowOp::Update { old, new } => {
+            let (before, after) = (old.map(Image::Old), Image::New(new, old));
+            if let (Some(before), Some(key)) = (before, &plan.key)
+                && !key.same_bytes(before, after)
+            {
+                return None;
+            }
+            Change {
+                op: Operation::Update,
+                key: after,
+                before,
+                after: Some(after),
+            }
+        }
+        RowOp::Delete(old) => Change {
+            op: Operation::Delete,
+            key: Image::Old(old),
+            before: Some(Image::Old(old)),
+            after: None,
+        },
+        RowOp::Truncate => return None,
+    })
+}
+
+fn fresh(op: Operation, image: Image<'_>) -> Change<'_> {
+    Change {
+        op,
+        key: image,
+        before: None,
+        after: Some(image),
+    }
+}
+
+/// Appends the columns of a row; false if one of them must go the other way.
+fn write_columns(
+    columns: &[PlanColumn],
+    members: &[AvroMember],
+    image: &Image<'_>,
+    (table, failures): (&str, &Failures),
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Result<bool, Error> {
+    let row = image.row();
+    for (column, member) in columns.iter().zip(members) {
+        if column.plain
+            && let Some(text) = row.text(column.index)
+            && column.writer.write_avro(text, member, out)
+        {
+            continue;
+        }
+        scratch.clear();
+        column.write_value(image, &row, table, failures, scratch)?;
+        if !member.token(scratch, out) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The tail written last, see [`Tail`](super::tail::Tail).
+#[derive(Clone, Debug, Default)]
+struct AvroTail {
+    of: Option<Facts>,
+    bytes: Vec<u8>,
+    /// Where the record's own position stands: its digits in `sequence`, its number in `lsn`.
+    digits: Range<usize>,
+    number: Range<usize>,
+    json: Vec<u8>,
+}
+
+impl AvroTail {
+    /// Appends the tail; false, with nothing appended, if it must go the other way.
+    fn write(
+        &mut self,
+        form: &AvroForm,
+        block: &SourceBlock,
+        plan: &RelationPlan,
+        op: Operation,
+        c: &EventContext,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let facts = Facts::of(block, &plan.source, op, c);
+        if (facts.is_none() || self.of != facts || !self.reposition(c.lsn))
+            && !self.render(form, block, plan, (op, facts), c)
+        {
+            return false;
+        }
+        out.extend_from_slice(&self.bytes);
+        true
+    }
+
+    fn render(
+        &mut self,
+        form: &AvroForm,
+        block: &SourceBlock,
+        plan: &RelationPlan,
+        (op, facts): (Operation, Option<Facts>),
+        c: &EventContext,
+    ) -> bool {
+        self.of = None;
+        self.json.clear();
+        self.bytes.clear();
+        tail::render(block, &plan.source, op, b"", c, &mut self.json);
+        let own = ("source", ["sequence", "lsn"]);
+        let Some([sequence, lsn]) = form.rest(ROWS, &self.json, own, &mut self.bytes) else {
+            return false;
+        };
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(c.lsn.0).as_bytes();
+        let (number, length) = varint(c.lsn.0.cast_signed());
+        let number = number.get(..length).unwrap_or_default();
+        // `…"12345"]`, and the number behind its union's branch.
+        let last = sequence.end.saturating_sub(2);
+        self.digits = last.saturating_sub(digits.len())..last;
+        self.number = lsn.end.saturating_sub(length)..lsn.end;
+        let there = self.bytes.get(self.digits.clone()) == Some(digits)
+            && self.bytes.get(self.number.clone()) == Some(number);
+        self.of = facts.filter(|_| there);
+        true
+    }
+
+    /// Puts another position in its places; false, with nothing changed, if it is not as long.
+    fn reposition(&mut self, lsn: Lsn) -> bool {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(lsn.0).as_bytes();
+        let (number, length) = varint(lsn.0.cast_signed());
+        let number = number.get(..length).unwrap_or_default();
+        if digits.len() != self.digits.len() || number.len() != self.number.len() {
+            return false;
+        }
+        for (place, bytes) in [(&self.digits, digits), (&self.number, number)] {
+            if let Some(place) = self.bytes.get_mut(place.clone()) {
+                place.copy_from_slice(bytes);
+            }
+        }
+        true
+    }
+}
