@@ -45,6 +45,7 @@ use known::{Known, Resolved};
 use stand_in::Placeholder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use temporal::DateForm;
 
 const NULL: &[u8] = b"null";
 
@@ -164,6 +165,12 @@ impl ColumnWriter {
                 scale,
                 format: DecimalFormat::Base64,
             } => decimal::short_unscaled(text, scale).is_some_and(|n| member.decimal(n, out)),
+            Codec::Date(DateForm::Days { .. }) => {
+                temporal::days(text).is_ok_and(|days| member.integer(days, out))
+            }
+            // Without the quotes.
+            Codec::ZonedTimestamp { digits: 6 } => temporal::utc_micros(text)
+                .is_some_and(|line| member.string(line.get(1..28).unwrap_or_default(), out)),
             _ => false,
         }
     }

@@ -33,6 +33,11 @@ const TIMESTAMP_ENDS: (i64, i64) = (9_223_372_036_825_200_000, -9_223_372_036_83
 const OUT_OF_RANGE: Fault = Fault::Malformed("outside the range of 64-bit microseconds since 1970");
 const NO_NANOSECONDS: Fault = Fault::Lost("outside the range of 64-bit nanoseconds since 1970");
 
+/// Days since 1970-01-01 of a date.
+pub(super) fn days(text: &[u8]) -> Result<i64, Fault> {
+    Ok(ended(calendar::parse_date(text)?, Date::days, DATE_ENDS))
+}
+
 /// Appends a date.
 pub(super) fn write_date(text: &[u8], form: DateForm, out: &mut Vec<u8>) -> Written {
     let date = calendar::parse_date(text)?;
@@ -140,9 +145,9 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     /// `2024-02-29 12:34:56`
     const SECONDS: usize = 19;
     if digits == 6
-        && let Ok(text) = text.try_into()
-        && write_utc_micros(text, out)
+        && let Some(line) = utc_micros(text)
     {
+        out.extend_from_slice(&line);
         return true;
     }
     let Some((clock, fraction)) = text
@@ -181,23 +186,21 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// Appends a timestamp in UTC that has all six fraction digits, as most have; false, with nothing appended, if it is not one.
+/// The JSON string of a timestamp in UTC that has all six fraction digits, as most have; none if it is not one.
 #[inline]
-fn write_utc_micros(text: &[u8; 29], out: &mut Vec<u8>) -> bool {
-    let (Some(head), Some(tail)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) else {
-        return false;
-    };
+pub(super) fn utc_micros(text: &[u8]) -> Option<[u8; 29]> {
+    let text: &[u8; 29] = text.try_into().ok()?;
+    let (head, tail) = (text.first_chunk::<16>()?, text.last_chunk::<16>()?);
     let shaped =
         calendar::has_shape(head, b"0000-00-00 00:00") && calendar::has_shape(tail, b":00:00.000000+00");
     // The offset's digits are 0 themselves.
     if !shaped || text[27] != b'0' || text[28] != b'0' {
-        return false;
+        return None;
     }
     let mut line = *b"\"____-__-__T__:__:__.______Z\"";
     line[1..11].copy_from_slice(&text[..10]);
     line[12..27].copy_from_slice(&text[11..26]);
-    out.extend_from_slice(&line);
-    true
+    Some(line)
 }
 
 /// Appends a time of day with a zone, in UTC. `whole_seconds` drops the fraction, as Debezium does in arrays.

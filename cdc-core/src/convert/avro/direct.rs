@@ -27,6 +27,8 @@ pub(crate) struct AvroMember {
     branch: Option<u8>,
     /// What it is without null.
     shape: Shape,
+    /// How null is written, if it may be.
+    null: Option<Box<[u8]>>,
     /// Its own members, if it is a record.
     pub(crate) members: Vec<AvroMember>,
 }
@@ -110,6 +112,7 @@ impl AvroMember {
             node: member.node.clone(),
             branch,
             shape,
+            null: null_of(&member.node),
             members: match inner {
                 Node::Record(members) => members.iter().map(Self::new).collect(),
                 _ => Vec::new(),
@@ -118,8 +121,11 @@ impl AvroMember {
     }
 
     /// Appends null; false if it is not one of its values.
+    #[inline]
     pub(crate) fn null(&self, out: &mut Vec<u8>) -> bool {
-        self.token(b"null", out)
+        let Some(null) = &self.null else { return false };
+        out.extend_from_slice(null);
+        true
     }
 
     /// Appends what says that a value follows.
@@ -198,6 +204,11 @@ impl AvroMember {
         };
         token.get(..quoted) == Some(name.as_bytes()) && token.get(quoted..) == Some(b"\":")
     }
+}
+
+fn null_of(node: &Node) -> Option<Box<[u8]>> {
+    let mut out = Vec::new();
+    transcode::token(node, b"null", &mut out).then(|| out.into())
 }
 
 #[inline]

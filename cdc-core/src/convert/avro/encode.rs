@@ -101,6 +101,10 @@ fn mismatch(node: &Node, value: &Value) -> ConvertError {
 /// Appends a number: zigzag, seven bits a byte, the lowest first.
 #[inline]
 pub(super) fn long(n: i64, out: &mut Vec<u8>) {
+    if let n @ 0..0x40 = n {
+        // As most lengths are.
+        return out.push(low(n.cast_unsigned() << 1));
+    }
     let (bytes, length) = varint(n);
     let end = out.len() + length;
     out.extend_from_slice(&bytes);
