@@ -18,3 +18,4 @@ mod index_letters;
 mod index_rebuild;
 mod runs;
 mod search;
+mod unrepresentable;
