@@ -21,7 +21,7 @@ pub const SERVER_LSN: &str = "pgcdc_server_lsn";
 pub const LAG_BYTES: &str = "pgcdc_lag_bytes";
 /// Bytes of WAL that may still be written before the slot is lost; absent without a limit.
 pub const SAFE_WAL_BYTES: &str = "pgcdc_slot_safe_wal_bytes";
-/// Values for which the chosen representation has no form and which were written as null.
+/// Values that the chosen representation has no form or no room for and which were written as null.
 pub const VALUES_LOST: &str = "pgcdc_values_lost_total";
 /// Records left out because a transform or converter failed on them.
 pub const RECORDS_SKIPPED: &str = "pgcdc_records_skipped_total";
@@ -47,7 +47,7 @@ pub fn describe() {
     );
     describe_counter!(
         VALUES_LOST,
-        "values without a form in the chosen representation, written as null"
+        "values that have no form in the chosen representation or are outside its range, written as null"
     );
     describe_counter!(
         RECORDS_SKIPPED,

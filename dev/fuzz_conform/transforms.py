@@ -28,6 +28,11 @@ class Chain:
         self.columns = {c.name: c.type.sql for c in table.columns if plain(c.name)} if table else {"id": "integer"}
         self.key = [c for c in (table.key[1] if table and len(table.key) > 1 else ["id"]) if plain(c)] or ["id"]
         self.fields, self.headers = list(ENVELOPE), ["__debezium.context.connectorLogicalName"]
+        self.hoists = self.lends = False
+
+    def copied(self, names):
+        """Notes that key or headers now hold the row itself: Debezium's TimezoneConverter changes it there too."""
+        self.lends |= bool({"before", "after", "whole"} & set(names))
 
     def some(self, names, most=3):
         """A few of the names, now and then one that is not there."""
@@ -99,6 +104,8 @@ def by_logical_table_router(c):
 
 
 def header_to_value(c):
+    if c.hoists:  # a hoisted tombstone is an object without a schema, which Debezium refuses
+        return
     names = c.some(c.headers, 2)
     fields = [r for r in c.r.sample(["from_header", "after.h", "extra", "meta.h"], len(names))]
     if c.shape != "envelope":
@@ -108,11 +115,13 @@ def header_to_value(c):
 
 
 def timezone_converter(c):
+    if c.lends:
+        return
     r, options = c.r, {"converted.timezone": c.r.choice(ZONES)}
     if c.table and r.random() < 0.5:
         name = r.choice(list(c.columns) or ["id"])
         table = c.table.suffix
-        rule = r.choice([f"source:«t»{table}:{name}", f"source:«t»{table}", f"«t»{table}:{name}", "source:other:x"]) if re.fullmatch(r"\w+", table) and re.fullmatch(r"\w+", name) else "other:x"
+        rule = r.choice([f"source:«t»{table}:{name}", f"source:«t»{table}", f"«t»{table}:{name}", "source:other:x"]) if re.fullmatch(r"\w+", table + name, re.ASCII) else "other:x"
         options[r.choice(["include.list", "exclude.list"])] = rule
     c.add("TimezoneConverter", options)
 
@@ -139,8 +148,7 @@ def event_router(c):
         "table.fields.additional.placement": ",".join(extra) or None, "table.field.additional.missing": maybe(r, 0.2, "ignore", "error"),
         "route.topic.replacement": r.choice(["out.«t»_${routedByValue}", "«t»_.${routedByValue}", "x.«t»_all"]), "route.by.field": maybe(r, 0.2, "type", "aggregateid"),
         "route.topic.regex": maybe(r, 0.2, "(?<routedByValue>.*)", "(?<routedByValue>.).*"), "route.tombstone.on.empty.payload": maybe(r, 0.4, "true", "false"),
-        "table.expand.json.payload": "true" if expand else None, "table.json.payload.null.behavior": maybe(r, 0.4, "ignore", "optional_bytes") if expand else None,
-        "table.json.payload.empty.array.behavior": maybe(r, 0.4, "ignore", "optional_string") if expand else None})
+        "table.expand.json.payload": "true" if expand else None, "table.json.payload.null.behavior": maybe(r, 0.4, "ignore", "optional_bytes") if expand else None})
     c.shape, c.fields = "message", ["payload"]
 
 
@@ -191,6 +199,7 @@ def flatten(c):
 def header_from(c):
     side = c.side()
     names = [n for n in dict.fromkeys(c.some(c.of(side), 2)) if n != "source"] or ["op"]
+    c.copied(names)
     c.add("HeaderFrom" + side, {"fields": ",".join(names), "headers": ",".join(f"h-{n}" for n in names), "operation": c.r.choice(["copy", "move"]), "replace.null.with.default": maybe(c.r, 0.2, "true", "false")})
     c.headers += [f"h-{n}" for n in names]
 
@@ -199,7 +208,7 @@ def hoist_field(c):
     side = c.side()
     c.add("HoistField" + side, {"field": "whole"})
     if side == "$Value":
-        c.shape, c.fields = "hoisted", ["whole"]
+        c.shape, c.fields, c.hoists = "hoisted", ["whole"], True
 
 
 def insert_field(c):
@@ -241,7 +250,8 @@ def replace_field(c):
 
 
 def set_schema_metadata(c):
-    c.add("SetSchemaMetadata" + c.side(), {"schema.name": maybe(c.r, 0.7, "my.Name", "é"), "schema.version": maybe(c.r, 0.6, "7"), "replace.null.with.default": maybe(c.r, 0.2, "true", "false")})
+    name, version = maybe(c.r, 0.7, "my.Name", "é"), maybe(c.r, 0.6, "7")
+    c.add("SetSchemaMetadata" + c.side(), {"schema.name": name or (None if version else "N"), "schema.version": version, "replace.null.with.default": maybe(c.r, 0.2, "true", "false")})
 
 
 def timestamp_converter(c):
@@ -250,7 +260,8 @@ def timestamp_converter(c):
     target = r.choice(["string", "unix", "Date", "Time", "Timestamp"])
     c.add("TimestampConverter$Value", {"field": r.choice(times) if r.random() < 0.95 else c.field(), "target.type": target,
                                        "format": r.choice(FORMATS) if target == "string" or r.random() < 0.2 else None,
-                                       "unix.precision": maybe(r, 0.5, "seconds", "milliseconds", "microseconds", "nanoseconds"), "replace.null.with.default": maybe(r, 0.2, "true", "false")})
+                                       # larger units make days of 32 bits wrap around
+                                       "unix.precision": r.choice(["microseconds", "nanoseconds"]) if target == "Date" else maybe(r, 0.5, "seconds", "milliseconds", "microseconds", "nanoseconds"), "replace.null.with.default": maybe(r, 0.2, "true", "false")})
 
 
 def timestamp_router(c):
@@ -258,7 +269,9 @@ def timestamp_router(c):
 
 
 def value_to_key(c):
-    c.add("ValueToKey", {"fields": ",".join(dict.fromkeys(n for n in c.some(c.fields) if n not in ("source", "ts_ms"))) or "op", "replace.null.with.default": maybe(c.r, 0.2, "true", "false")})
+    names = list(dict.fromkeys(n for n in c.some(c.fields) if n not in ("source", "ts_ms"))) or ["op"]
+    c.copied(names)
+    c.add("ValueToKey", {"fields": ",".join(names), "replace.null.with.default": maybe(c.r, 0.2, "true", "false")})
 
 
 STOCK = {"Cast", "DropHeaders", "ExtractField", "Filter", "Flatten", "HeaderFrom", "HoistField", "InsertField", "InsertHeader", "MaskField", "RegexRouter", "ReplaceField", "SetSchemaMetadata",

@@ -101,14 +101,15 @@ def blind(records, columns):
 PROPAGATED = re.compile(r'"__debezium\.source\.column\.(type|length|scale)":"(?:[^"\\]|\\.)*",?')
 
 
-def without_types(records):
-    """The records without the propagated types of columns in those that a snapshot read: Debezium has other ones there."""
-    cut = lambda text: PROPAGATED.sub("", text) if text and '"op":"r"' in text else text
+def without_types(records, transformed):
+    """The records without the propagated types of columns in those that a snapshot read: Debezium has other ones there.
+    After transforms any may be one."""
+    cut = lambda text: PROPAGATED.sub("", text) if text and (transformed or '"op":"r"' in text) else text
     # the key of a snapshot's record has no operation: leave the types out of all keys
     return [(t, h, k and PROPAGATED.sub("", k), cut(v), p) for t, h, k, v, p in records]
 
 
-MOVED = re.compile(r'("(?:[^"\\]|\\.)*(?:ts_ms|ts_us|ts_ns|lsn|txId|xmin|sequence)(?:_2)?": ?)("(?:[^"\\]|\\.)*"|-?\d+)')
+MOVED = re.compile(r'("(?:[^"\\]|\\.)*(?:ts_ms|ts_us|ts_ns|lsn|txId|xmin|sequence)(?:_2)?": ?)("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:E[+-]?\d+)?)')
 CLOCKED = re.compile(r"(ts_[mun]s|lsn|txId|xmin|sequence)(_2)?$")
 
 

@@ -19,3 +19,4 @@ mod index_rebuild;
 mod relay;
 mod runs;
 mod search;
+mod unrepresentable;

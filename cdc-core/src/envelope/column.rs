@@ -8,6 +8,7 @@ use super::format::OnValueError;
 use super::fragment::Fragment;
 use super::mapper::Mapper;
 use crate::row::{Datum, RowView};
+use crate::telemetry::VALUES_LOST;
 use crate::types::ColumnWriter;
 use crate::{Error, ErrorKind};
 
@@ -16,6 +17,14 @@ use crate::{Error, ErrorKind};
 pub(super) struct Failures {
     pub(super) mode: OnValueError,
     pub(super) count: AtomicU64,
+}
+
+impl Failures {
+    /// Counts a value that becomes null: the metric is all that tells of it where nothing is logged.
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!(VALUES_LOST).increment(1);
+    }
 }
 
 /// A column of a key or value.
@@ -124,7 +133,7 @@ impl PlanColumn {
     /// Counts a value that only the snapshot has.
     #[cold]
     fn withheld(&self, table: &str, failures: &Failures) {
-        failures.count.fetch_add(1, Ordering::Relaxed);
+        failures.add();
         if !self.reported.swap(true, Ordering::Relaxed) {
             let column = &self.name;
             tracing::warn!(
@@ -148,7 +157,7 @@ impl PlanColumn {
             let text = format!("a value of column {column} of table {table} cannot be represented");
             return Err(Error::new(ErrorKind::Value, text).with_source(cause));
         }
-        failures.count.fetch_add(1, Ordering::Relaxed);
+        failures.add();
         if failures.mode == OnValueError::Warn && !self.reported.swap(true, Ordering::Relaxed) {
             tracing::warn!(table, column, error = %cause, "a value cannot be represented and becomes null; further ones are only counted");
         }

@@ -188,7 +188,8 @@ type Messages = Arc<Mutex<Vec<(MessageKey, Arc<Schema>)>>>;
 /// What a message's schema is found by.
 #[derive(Clone, Debug, PartialEq)]
 enum MessageKey {
-    Version(i32),
+    /// Of the column that has it, null being one too.
+    Version(Option<i32>),
     Payload(Arc<Schema>),
 }
 
@@ -394,11 +395,11 @@ impl Router {
             .schema
             .as_ref()
             .ok_or_else(|| TransformError::new("the payload has no schema"))?;
-        let version = match &self.options.table_field_event_schema_version {
-            None => None,
+        let (key, version) = match &self.options.table_field_event_schema_version {
+            None => (MessageKey::Payload(Arc::clone(payload_schema)), None),
             Some(column) => match row.get(column)?.1 {
-                Value::Int32(version) => Some(version),
-                Value::Null => None,
+                Value::Int32(version) => (MessageKey::Version(Some(version)), Some(version)),
+                Value::Null => (MessageKey::Version(None), None),
                 other => {
                     let text = format!(
                         "table_field_event_schema_version: {column} is {}, not an int32",
@@ -408,12 +409,14 @@ impl Router {
                 }
             },
         };
-        let key = version.map_or_else(
-            || MessageKey::Payload(Arc::clone(payload_schema)),
-            MessageKey::Version,
-        );
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = messages.iter().find(|(k, _)| *k == key) {
+            let known_payload = known.field("payload");
+            if !known_payload.is_some_and(|(_, field)| fits(&field.schema, payload)) {
+                return Err(TransformError::new(
+                    "the payload is not of the schema of the first message of this version",
+                ));
+            }
             return Ok(Arc::clone(known));
         }
         let mut fields = vec![Field::new("payload", Arc::clone(payload_schema))];
@@ -449,6 +452,16 @@ impl Router {
         }
         messages.push((key, Arc::clone(&schema)));
         Ok(schema)
+    }
+}
+
+/// Whether a payload may stand where a schema is expected: structs need the very same one.
+fn fits(expected: &Schema, payload: &SchemaAndValue) -> bool {
+    match (&payload.value, &payload.schema) {
+        (Value::Null, _) => expected.optional,
+        (Value::Struct(_), Some(schema)) => **schema == *expected,
+        (_, Some(schema)) => schema.kind == expected.kind,
+        (_, None) => false,
     }
 }
 

@@ -157,11 +157,12 @@ impl Transform for Flat {
     fn apply(&mut self, mut record: Record) -> Result<Option<Record>, TransformError> {
         let Flatten { side, delimiter } = &self.options;
         let data = side.of_mut(&mut record);
+        if data.value.is_null() {
+            // Its schema stays too: a flat one would be required, and null is none of its values.
+            return Ok(Some(record));
+        }
         if let Some(schema) = &data.schema {
-            if data.value.is_null() && schema.fields().is_empty() {
-                return Ok(Some(record));
-            }
-            if !matches!(data.value, Value::Struct(_) | Value::Null) {
+            if !matches!(data.value, Value::Struct(_)) {
                 let text = format!(
                     "needs a struct as {}, and it is {}",
                     side.name(),
@@ -172,13 +173,11 @@ impl Transform for Flat {
             let plan = self
                 .plans
                 .try_get(schema, |schema| Plan::new(schema, delimiter))?;
-            if !data.value.is_null() {
-                let mut out = Vec::with_capacity(plan.schema.fields().len());
-                flatten(&plan.shape, &mut data.value, &mut out);
-                data.value = Value::Struct(out);
-            }
+            let mut out = Vec::with_capacity(plan.schema.fields().len());
+            flatten(&plan.shape, &mut data.value, &mut out);
+            data.value = Value::Struct(out);
             data.schema = Some(Arc::clone(&plan.schema));
-        } else if !data.value.is_null() {
+        } else {
             let entries = std::mem::take(map_mut(data, side.name())?);
             let mut out = Vec::with_capacity(entries.len());
             flatten_map(entries, "", delimiter, &mut out);
@@ -231,5 +230,16 @@ mod tests {
         assert_eq!(clash.to_string(), "two fields would be called a.b");
         let none = crate::record::SchemaAndValue::null();
         assert!(apply(&Flatten::default(), crate::transform::fixture::record(none)).is_ok());
+        let mut deleted = envelope("c", None, Some(row(1, None)));
+        deleted.value.value = Value::Null;
+        let schema = deleted.value.schema.clone();
+        let got = apply(&Flatten::default(), deleted).unwrap().unwrap();
+        assert_eq!(
+            got.value,
+            crate::record::SchemaAndValue {
+                schema,
+                value: Value::Null
+            }
+        );
     }
 }

@@ -50,6 +50,9 @@ impl Inference {
             return Err("the text is neither a JSON object nor an array".into());
         }
         let json: Json = serde_json::from_str(text).map_err(|e| format!("the text is not JSON: {e}"))?;
+        if has_wide_integer(text) {
+            return Err("a whole number is beyond 64 bits".into());
+        }
         let schema = self
             .schema(name, &json)?
             .ok_or("the array is empty, so that it has no schema")?;
@@ -85,6 +88,9 @@ impl Inference {
                         _ => name.clone(),
                     };
                     let schema = self.schema(Some(&path), value)?;
+                    if name.is_empty() && schema.is_some() {
+                        return Err("a member has an empty name".into());
+                    }
                     if let Some(schema) = schema.filter(|_| !fields.iter().any(|f| f.name == name)) {
                         fields.push(Field::new(name, schema));
                     }
@@ -99,7 +105,8 @@ impl Inference {
     /// Schema of an array's items: objects are merged, others must be of one type.
     fn items(&self, key: Option<&str>, items: &[Json]) -> Result<Schema, String> {
         let mut given = items.iter().filter(|i| !i.is_null());
-        let first = given.next().ok_or("an array holds nothing but null")?;
+        // Where nulls have a schema, an array of nothing else has one too.
+        let first = given.next().unwrap_or(&Json::Null);
         for item in given {
             let same = match (first, item) {
                 (Json::Number(a), Json::Number(b)) => number_kind(a) == number_kind(b),
@@ -112,7 +119,7 @@ impl Inference {
         if !first.is_object() {
             return self
                 .schema(None, first)?
-                .ok_or_else(|| "an array holds empty arrays only".into());
+                .ok_or_else(|| "an array holds nothing but null, or an empty array first".into());
         }
         // Only schemas that differ are merged, and only a merged one is required, as in Debezium.
         let mut distinct: Vec<Schema> = Vec::new();
@@ -153,6 +160,26 @@ impl Inference {
             _ => Value::Null,
         }
     }
+}
+
+/// Whether a JSON text holds an integer of more than 64 bits, which its parsed form would show as a float.
+fn has_wide_integer(text: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut outside = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ if !quoted => outside.push(c),
+            _ => {}
+        }
+    }
+    let tokens = outside.split(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c));
+    let integers = tokens.filter(|t| t.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()));
+    integers
+        .filter(|t| !t.is_empty())
+        .any(|t| t.parse::<i64>().is_err())
 }
 
 fn number_kind(n: &serde_json::Number) -> Kind {
@@ -238,10 +265,27 @@ mod tests {
             r#"{"a":[1,"x"]}"#,
             r#"{"a":[1,1.5]}"#,
             r#"{"a":[null]}"#,
+            r#"{"":1}"#,
+            r#"{"a":9223372036854775808}"#,
+            r#"{"a":[-12345678901234567890123]}"#,
             "[]",
         ] {
             assert!(expand(text).is_err(), "{text}");
         }
         assert_eq!(expand("[1,2]").unwrap(), "[1,2]");
+        // An empty name without a schema is none; digits in texts and floats are no integers.
+        let text = r#"{"":null,"\"a":"\"12345678901234567890123","b":1e30,"c":-9223372036854775808}"#;
+        assert_eq!(
+            expand(text).unwrap(),
+            r#"{"\"a":"\"12345678901234567890123","b":1.0E30,"c":-9223372036854775808}"#
+        );
+        let nulls = Inference {
+            nulls: NullBehavior::OptionalBytes,
+            ..Inference::default()
+        };
+        assert_eq!(
+            payload(&nulls.expand(None, r#"{"a":[null]}"#).unwrap()),
+            r#"{"a":[null]}"#
+        );
     }
 }

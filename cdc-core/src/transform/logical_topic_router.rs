@@ -11,7 +11,7 @@ use super::{Build, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::envelope::NameAdjustment;
 use crate::filter::Rewrite;
-use crate::record::{Record, SchemaCache, Value};
+use crate::record::{Record, SchemaAndValue, SchemaCache, Value};
 
 /// Debezium's ByLogicalTableRouter and ToLogicalTopicRouter: events of several tables go to one topic, under schemas named after
 /// that, and their keys say which table they come from.
@@ -93,7 +93,9 @@ impl Transform for Router {
         }
         let old = std::mem::replace(&mut record.head.topic, topic);
         let topic = &record.head.topic.name;
-        if !record.key.value.is_null() {
+        if record.key.value.is_null() {
+            record.key = SchemaAndValue::null();
+        } else {
             let identifier = self.identifiers.as_mut().and_then(|i| i.of(&old.name));
             let identifier = identifier.as_deref().unwrap_or(&old);
             let (Some(schema), Value::Struct(members)) = (&record.key.schema, &mut record.key.value) else {
@@ -115,7 +117,7 @@ impl Transform for Router {
             let names = self.names;
             let new = self
                 .envelopes
-                .get(schema, |schema| Arc::new(envelope_schema(schema, topic, names)));
+                .try_get(schema, |schema| envelope_schema(schema, topic, names))?;
             record.value.schema = Some(Arc::clone(new));
         }
         Ok(Some(record))
@@ -155,28 +157,27 @@ fn key_schema(
     Ok(Arc::new(renamed(schema, Kind::Struct(fields), name)))
 }
 
-fn envelope_schema(schema: &Schema, topic: &str, names: NameAdjustment) -> Schema {
-    let row = schema.field("before").or_else(|| schema.field("after"));
-    let row = row.map(|(_, f)| {
-        let name = names.schema(&format!("{topic}.Value"));
-        Arc::new(renamed(&f.schema, f.schema.kind.clone(), name))
-    });
-    let field = |f: &Field| match (&row, f.name.as_str()) {
-        (Some(row), "before" | "after") => Field::new(f.name.clone(), Arc::clone(row)),
+fn envelope_schema(
+    schema: &Schema,
+    topic: &str,
+    names: NameAdjustment,
+) -> Result<Arc<Schema>, TransformError> {
+    let missing = || TransformError::new("the envelope has no field before");
+    let (_, before) = schema.field("before").ok_or_else(missing)?;
+    let name = names.schema(&format!("{topic}.Value"));
+    let row = Arc::new(renamed(&before.schema, before.schema.kind.clone(), name));
+    let field = |f: &Field| match f.name.as_str() {
+        "before" | "after" => Field::new(f.name.clone(), Arc::clone(&row)),
         _ => f.clone(),
     };
     let fields = schema.fields().iter().map(field).collect();
-    renamed(
-        schema,
-        Kind::Struct(fields),
-        names.schema(&format!("{topic}.Envelope")),
-    )
+    let name = names.schema(&format!("{topic}.Envelope"));
+    Ok(Arc::new(renamed(schema, Kind::Struct(fields), name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::SchemaAndValue;
     use crate::transform::fixture::{apply, envelope, payload, record, row};
 
     fn options() -> LogicalTopicRouter {
@@ -216,6 +217,10 @@ mod tests {
             payload(&tombstone.key),
             r#"{"id":1,"__dbz__physicalTableIdentifier":"t"}"#
         );
+        let mut keyless = envelope("c", None, Some(row(1, None)));
+        keyless.key.value = Value::Null;
+        let keyless = apply(&options(), keyless).unwrap().unwrap();
+        assert_eq!(keyless.key, SchemaAndValue::null());
         let half = LogicalTopicRouter {
             key_field_regex: Some("x".into()),
             ..options()

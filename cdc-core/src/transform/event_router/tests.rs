@@ -123,3 +123,20 @@ fn empty_payloads_and_json() {
     assert_eq!(json(&text), "\"no json\"");
     assert!(Placement::parse("a").is_err() && Placement::parse("a:x").is_err());
 }
+
+#[test]
+fn a_version_stands_for_the_schema_of_its_first_message() {
+    let mut router = router(|o| {
+        o.table_fields_additional_placement = vec!["tenant:envelope".into()];
+        o.table_field_event_schema_version = Some("part".into());
+        o.table_expand_json_payload = true;
+    });
+    let mut expand = |text| router.apply(event("c", "x", text));
+    let first = expand(Some(r#"{"a":1}"#)).unwrap().unwrap();
+    assert_eq!(json(&first), r#"{"payload":{"a":1},"tenant":"acme"}"#);
+    // Of the same types, but not of the same names.
+    assert!(expand(Some(r#"{"b":1}"#)).is_err());
+    assert!(expand(Some("text")).is_err());
+    let null = expand(None).unwrap().unwrap();
+    assert_eq!(json(&null), r#"{"payload":null,"tenant":"acme"}"#);
+}
