@@ -1,5 +1,6 @@
 //! Rows as Avro without JSON in between, against the way through their JSON.
 
+use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
@@ -108,17 +109,16 @@ fn cells() -> impl Strategy<Value = [Option<String>; 8]> {
     ];
     let bytes = prop_oneof![Just("\\x00ff".to_owned()), Just("~".to_owned())];
     let list = prop_oneof![Just("{}".to_owned()), Just("{1,NULL,-3}".to_owned())];
-    let maybe = proptest::option::of;
     let required = prop_oneof![number(), "[a-z]{1,3}"];
     (
         number(),
-        maybe(text()),
+        of(text()),
         required,
-        maybe(number()),
-        maybe(hundredths),
-        maybe(free),
-        maybe(bytes),
-        maybe(list),
+        of(number()),
+        of(hundredths),
+        of(free),
+        of(bytes),
+        of(list),
     )
         .prop_map(|(id, t, r, n, d, f, b, l)| [Some(id), t, Some(r), n, d, f, b, l])
 }
