@@ -178,7 +178,7 @@ fn envelope_schema(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::fixture::{apply, envelope, payload, record, row};
+    use crate::transform::fixture::{apply, envelope, payload, record, row, structure};
 
     fn options() -> LogicalTopicRouter {
         LogicalTopicRouter {
@@ -217,14 +217,21 @@ mod tests {
             payload(&tombstone.key),
             r#"{"id":1,"__dbz__physicalTableIdentifier":"t"}"#
         );
-        let mut keyless = envelope("c", None, Some(row(1, None)));
-        keyless.key.value = Value::Null;
-        let keyless = apply(&options(), keyless).unwrap().unwrap();
-        assert_eq!(keyless.key, SchemaAndValue::null());
         let half = LogicalTopicRouter {
             key_field_regex: Some("x".into()),
             ..options()
         };
         assert!(half.build().unwrap_err().starts_with("key_field_replacement"));
+    }
+
+    #[test]
+    fn a_key_that_is_null_loses_its_schema_and_rows_must_be_there() {
+        let mut keyless = envelope("c", None, Some(row(1, None)));
+        keyless.key.value = Value::Null;
+        let got = apply(&options(), keyless).unwrap().unwrap();
+        assert_eq!(got.key, SchemaAndValue::null());
+        let op = vec![("op", Schema::new(Kind::String), Value::String("c".into()))];
+        let bare = record(structure("srv.public.t.Envelope", op));
+        assert!(apply(&options(), bare).is_err());
     }
 }
