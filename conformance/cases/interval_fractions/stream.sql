@@ -1,0 +1,1 @@
+insert into i select id + 10, v from i order by id;
