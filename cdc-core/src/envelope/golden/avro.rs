@@ -56,12 +56,12 @@ fn encoder(through_json: bool, change: fn(&mut Format)) -> Encoder {
 
 type Bytes = Option<Vec<u8>>;
 
-/// Keys, values and headers of the records of some changes.
-fn records(
-    e: &mut Encoder,
-    table: &Table,
-    changes: &[(RowOp<'_>, EventContext)],
-) -> Vec<(Bytes, Bytes, Vec<(Vec<u8>, Bytes)>)> {
+/// A record's key, value and headers.
+#[derive(Debug, PartialEq)]
+struct Written(Bytes, Bytes, Vec<(Vec<u8>, Bytes)>);
+
+/// The records of some changes.
+fn records(e: &mut Encoder, table: &Table, changes: &[(RowOp<'_>, EventContext)]) -> Vec<Written> {
     let plan = e.plan(table, &catalog()).unwrap().unwrap();
     let mut out = Batch::default();
     for (op, c) in changes {
@@ -70,7 +70,7 @@ fn records(
     let owned = |b: Option<&[u8]>| b.map(<[u8]>::to_vec);
     let headers = |r: &crate::Record<'_>| r.headers().map(|(n, v)| (n.to_vec(), owned(v))).collect();
     out.records()
-        .map(|r| (owned(r.key), owned(r.value), headers(&r)))
+        .map(|r| Written(owned(r.key), owned(r.value), headers(&r)))
         .collect()
 }
 
