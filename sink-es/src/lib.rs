@@ -23,6 +23,7 @@
 #[cfg_attr(not(feature = "aws"), path = "unsigned.rs")]
 mod aws;
 mod backoff;
+mod before;
 mod bulk;
 mod client;
 pub mod config;
