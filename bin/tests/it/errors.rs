@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use cdc_core::wire::{ConnectOptions, CreateSlot, Purpose, Session, SlotSnapshot};
 
+use crate::bench::free_port;
+use crate::search;
+
 /// Longest time that any of these failures may take to be said.
 const SOON: Duration = Duration::from_secs(30);
 
@@ -52,15 +55,6 @@ impl Drop for OwnServer {
     fn drop(&mut self) {
         Self::dev(&["down", "--name", &self.0, "--immediate"]);
     }
-}
-
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A database of one test, with a table and, if `slot` says so, a slot; all of one name.
@@ -422,31 +416,16 @@ fn broker_down() {
 
 #[test]
 fn an_index_that_never_answers_does_not_hold_up_a_stop() {
-    let kafka =
-        std::env::var("PGCDC_TEST_KAFKA").expect("PGCDC_TEST_KAFKA is not set: run the tests by `make test`");
+    let kafka = search::kafka();
     let topic = format!("said-stop-{}", std::process::id());
-    let mut batch = cdc_core::Batch::default();
-    batch.buf().extend_from_slice(b"{\"id\":1}");
-    batch.mark_key();
     let event = r#"{"before":null,"after":{"id":1},"source":{"sequence":"[\"80\",\"80\"]","lsn":80},"op":"c","ts_ms":1}"#;
-    batch.buf().extend_from_slice(event.as_bytes());
-    batch.mark_value();
-    batch.finish(cdc_core::RecordHead {
-        topic: std::sync::Arc::new(cdc_core::Topic { name: topic.clone() }),
-        partition: None,
-        timestamp_ms: None,
-        position: cdc_core::Position::default(),
-        version_lsn: cdc_core::Lsn::ZERO,
-    });
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let config = cdc_kafka::KafkaConfig::new(kafka.as_str());
-        let mut sink = cdc_kafka::KafkaSink::open(&config, cdc_kafka::SinkOptions::default())
-            .await
-            .unwrap();
-        cdc_core::seam::Sink::write(&mut sink, batch).await.unwrap();
-        sink.close().await.unwrap();
-    });
+    runtime.block_on(search::produce(
+        &cdc_kafka::KafkaConfig::new(kafka.as_str()),
+        &topic,
+        &[(Some("{\"id\":1}"), Some(event))],
+        &[],
+    ));
     // It takes connections, and answers none.
     let index = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = index.local_addr().unwrap();

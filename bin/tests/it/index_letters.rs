@@ -2,22 +2,16 @@
 //! letters as it came, with the reason, and all others are indexed.
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 
-use cdc_core::seam::Sink as _;
-use cdc_core::{Batch, Lsn, Position, RecordHead, Topic};
-use cdc_kafka::{KafkaConfig, KafkaSink, KafkaSource, SinkOptions, SourceConfig};
+use cdc_kafka::{KafkaConfig, KafkaSource, SourceConfig};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::search;
-
-/// A record that is known by its bytes.
-type Bytes = (Option<&'static str>, Option<&'static str>);
+use crate::search::{self, Bytes};
 
 /// Records: 1 and 5 are good; 2 fails in the transform, 3 in the converter, 4 at the server.
-const RECORDS: [Bytes; 5] = [
+const RECORDS: [Bytes<'static>; 5] = [
     (Some(r#"{"id":1}"#), Some(r#"{"id": 1, "n": "11", "m": 1}"#)),
     (
         Some(r#"{"id":2}"#),
@@ -51,42 +45,10 @@ impl Topics {
             config,
             topic: search::unique(test),
         };
-        topics.produce();
+        let headers = [("origin", Some("test")), ("empty", None)];
+        let sent = search::produce(&topics.config, &topics.topic, &RECORDS, &headers);
+        topics.runtime.block_on(sent);
         topics
-    }
-
-    fn produce(&self) {
-        let topic = Arc::new(Topic {
-            name: self.topic.clone(),
-        });
-        let mut batch = Batch::default();
-        for (key, value) in RECORDS {
-            for (part, mark) in [
-                (key, Batch::mark_key as fn(&mut Batch)),
-                (value, Batch::mark_value),
-            ] {
-                if let Some(part) = part {
-                    batch.buf().extend_from_slice(part.as_bytes());
-                    mark(&mut batch);
-                }
-            }
-            batch.header(b"origin", Some(b"test"));
-            batch.header(b"empty", None);
-            batch.finish(RecordHead {
-                topic: Arc::clone(&topic),
-                partition: Some(0),
-                timestamp_ms: None,
-                position: Position::default(),
-                version_lsn: Lsn::ZERO,
-            });
-        }
-        self.runtime.block_on(async {
-            let mut sink = KafkaSink::open(&self.config, SinkOptions::default())
-                .await
-                .unwrap();
-            sink.write(batch).await.unwrap();
-            sink.flush().await.unwrap();
-        });
     }
 
     /// All records of a topic so far, at least `n`: key, value, headers.

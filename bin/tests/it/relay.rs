@@ -6,37 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cdc_core::seam::Sink as _;
-use cdc_core::{Batch, Lsn, Position, RecordHead, Topic};
-use cdc_kafka::{GroupWatch, KafkaConfig, KafkaSink, SinkOptions, SourceConfig};
+use cdc_kafka::{GroupWatch, KafkaConfig, SourceConfig};
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
 use crate::search;
 
 fn produce(runtime: &tokio::runtime::Runtime, config: &KafkaConfig, topic: &str, records: &[(&str, Value)]) {
-    let topic = Arc::new(Topic {
-        name: topic.to_owned(),
-    });
-    let mut batch = Batch::default();
-    for (key, value) in records {
-        batch.buf().extend_from_slice(key.as_bytes());
-        batch.mark_key();
-        batch.buf().extend_from_slice(value.to_string().as_bytes());
-        batch.mark_value();
-        batch.finish(RecordHead {
-            topic: Arc::clone(&topic),
-            partition: Some(0),
-            timestamp_ms: None,
-            position: Position::default(),
-            version_lsn: Lsn::ZERO,
-        });
-    }
-    runtime.block_on(async {
-        let mut sink = KafkaSink::open(config, SinkOptions::default()).await.unwrap();
-        sink.write(batch).await.unwrap();
-        sink.flush().await.unwrap();
-    });
+    let texts: Vec<_> = records
+        .iter()
+        .map(|(key, value)| (*key, value.to_string()))
+        .collect();
+    let records: Vec<_> = texts
+        .iter()
+        .map(|(key, value)| (Some(*key), Some(value.as_str())))
+        .collect();
+    runtime.block_on(search::produce(config, topic, &records, &[]));
 }
 
 /// A server that takes the first bulk request and then answers none.

@@ -1,9 +1,13 @@
-//! Plain requests to the search node under test, to see what the program did there.
+//! The search node under test, asked by plain requests what the program did there, and the topics that it reads.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 
+use cdc_core::seam::Sink as _;
+use cdc_core::{Batch, Lsn, Position, RecordHead, Topic};
+use cdc_kafka::{KafkaConfig, KafkaSink, SinkOptions};
 use serde_json::{Value, json};
 
 /// Address of the node.
@@ -20,6 +24,46 @@ pub(crate) fn kafka() -> String {
 pub(crate) fn unique(name: &str) -> String {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     format!("{name}-{now}")
+}
+
+/// A record as it is on the wire: key and value.
+pub(crate) type Bytes<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// Writes records to the first partition of a topic, each with these headers.
+pub(crate) async fn produce(
+    config: &KafkaConfig,
+    topic: &str,
+    records: &[Bytes<'_>],
+    headers: &[(&str, Option<&str>)],
+) {
+    let topic = Arc::new(Topic {
+        name: topic.to_owned(),
+    });
+    let mut batch = Batch::default();
+    for &(key, value) in records {
+        for (part, mark) in [
+            (key, Batch::mark_key as fn(&mut Batch)),
+            (value, Batch::mark_value),
+        ] {
+            if let Some(part) = part {
+                batch.buf().extend_from_slice(part.as_bytes());
+                mark(&mut batch);
+            }
+        }
+        for (name, value) in headers {
+            batch.header(name.as_bytes(), value.map(str::as_bytes));
+        }
+        batch.finish(RecordHead {
+            topic: Arc::clone(&topic),
+            partition: Some(0),
+            timestamp_ms: None,
+            position: Position::default(),
+            version_lsn: Lsn::ZERO,
+        });
+    }
+    let mut sink = KafkaSink::open(config, SinkOptions::default()).await.unwrap();
+    sink.write(batch).await.unwrap();
+    sink.flush().await.unwrap();
 }
 
 /// Sends a request; status and answer.

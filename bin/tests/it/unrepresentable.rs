@@ -1,10 +1,10 @@
 //! Rows that have no representation: what each policy leaves out, what it says of it, and that nothing goes missing silently.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::bench::{Bench, Run};
+use crate::bench::{Bench, Run, free_port};
 
 /// A table whose every second row cannot be written: the last is beyond what microseconds in 64 bits hold, the numeric is none.
 const TABLE: &str =
@@ -31,14 +31,6 @@ fn start<'a>(bench: &'a Bench, port: u16, policy: &str) -> Run<'a> {
         bench.sql("SELECT current_database()").unwrap(),
     );
     bench.run(&config)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// A metric's value; none if the program does not serve it.
