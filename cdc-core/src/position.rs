@@ -11,7 +11,7 @@ pub struct Position {
     /// Start of the commit record (`final_lsn` of Begin, `commit_lsn` of Commit).
     pub commit_lsn: Lsn,
     /// Number of the row in its transaction, from 1 in decoding order; 0 stands before the first.
-    /// Truncate and logical messages count as one row each.
+    /// Each table of a truncate counts as one row. A logical message in a transaction has the number of the row before it.
     pub seq: u64,
 }
 

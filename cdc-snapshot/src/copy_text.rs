@@ -75,7 +75,7 @@ fn check(got: usize, want: usize) -> Result<(), Error> {
         ErrorKind::Protocol,
         format!("COPY line has {got} columns, the table has {want}"),
     )
-    .with_hint("if a select override is configured, let it return every captured column in table order"))
+    .with_hint("if a select override is configured, let it return every column of the table, in its order; NULL for one that is left out"))
 }
 
 fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {

@@ -11,7 +11,7 @@ pub struct SnapshotOptions {
     /// (`snapshot.include.collection.list`); empty: all.
     pub include: Vec<String>,
     /// `schema.table` to the SELECT that takes the place of reading it whole
-    /// (`snapshot.select.statement.overrides`). It must return the captured table's columns in order.
+    /// (`snapshot.select.statement.overrides`). It must return every column of the table in its order; NULL will do for one that is left out.
     pub overrides: BTreeMap<String, String>,
 }
 

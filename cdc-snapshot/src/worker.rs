@@ -30,15 +30,20 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    fn copy(&self) -> String {
+    /// The query. A column that no record shows is not read: the role may have no right to it.
+    fn copy(&self, plan: &RelationPlan) -> String {
         let select = match &self.select {
             Some(select) => select.trim().trim_end_matches(';').to_owned(),
             None => {
-                let columns = self
-                    .table
-                    .columns
-                    .iter()
-                    .map(|c| quote_ident(&c.name))
+                let columns = self.table.columns.iter().enumerate();
+                let columns = columns
+                    .map(|(i, c)| {
+                        if plan.reads(i) {
+                            quote_ident(&c.name)
+                        } else {
+                            "NULL".to_owned()
+                        }
+                    })
                     .collect::<Vec<_>>();
                 let (schema, name) = (quote_ident(&self.table.schema), quote_ident(&self.table.name));
                 format!("SELECT {} FROM {schema}.{name}", columns.join(", "))
@@ -144,7 +149,7 @@ async fn read(
     context.position.seq = TABLE_STEP.saturating_mul(index as u64);
     let mut batch = Batch::with_capacity(BATCH_BYTES + BATCH_BYTES / 4);
     let (mut held, mut rows, mut first_of_all) = (Vec::new(), 0u64, false);
-    let mut copy = session.copy_out(&task.copy()).await?;
+    let mut copy = session.copy_out(&task.copy(&plan)).await?;
     while let Some(line) = copy.next().await? {
         if rows == 0 {
             // As in Debezium: if the first table is empty, no row is the first of all.

@@ -15,7 +15,8 @@ pub struct SnapshotConfig {
     pub max_threads: u16,
     /// Captured tables whose rows are read: regular expressions on `schema.table`; all when empty.
     pub include: Vec<String>,
-    /// SELECT to use instead of the whole table, by `schema.table`. It must return every column in the table's order.
+    /// SELECT to use instead of the whole table, by `schema.table`. It must return every column in the table's order;
+    /// NULL will do for one that is left out.
     pub overrides: BTreeMap<String, String>,
 }
 

@@ -60,6 +60,11 @@ fn initial_only_reads_once_and_needs_neither_slot_nor_publication() {
         assert_eq!(run.end(), Some(0), "{}", b.log());
         b.expect(&[("r", 1)]);
     }
+    let said = b.start("").fails();
+    assert!(
+        said.contains("initial_only") && said.contains("offsets clear"),
+        "{said}"
+    );
     let made = "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())";
     assert_eq!(b.sql(made).as_deref(), Some("0"));
 }
@@ -176,6 +181,28 @@ fn a_role_that_may_no_longer_log_in_ends_the_run() {
 }
 
 #[test]
+fn a_column_that_is_left_out_is_not_read() {
+    let b = Bench::new("run_narrow");
+    b.at(
+        "postgres",
+        "DROP ROLE IF EXISTS run_narrow; CREATE ROLE run_narrow LOGIN REPLICATION",
+    );
+    b.sql("GRANT SELECT (id) ON t TO run_narrow; CREATE PUBLICATION pgcdc FOR TABLE t; INSERT INTO t VALUES (1, 'secret')");
+    let narrow = "  columns: {exclude: ['public\\.t\\.v']}\n";
+    let run = b.start_as("user=run_narrow", narrow).streaming();
+    b.sql("INSERT INTO t VALUES (2, 'secret')");
+    b.expect(&[("r", 1), ("c", 2)]);
+    assert!(
+        b.values().iter().all(|v| v["after"].get("v").is_none()),
+        "{:?}",
+        b.values()
+    );
+    run.stop();
+    b.sql("DROP OWNED BY run_narrow");
+    b.at("postgres", "DROP ROLE run_narrow");
+}
+
+#[test]
 fn every_commit_is_confirmed() {
     let b = Bench::new("run_confirmed");
     let run = b.start(NO_DATA).streaming();
@@ -228,6 +255,26 @@ fn heartbeats_keep_their_interval_and_run_their_query() {
     });
     run.stop();
     assert!(b.rows().is_empty());
+}
+
+#[test]
+fn a_heartbeat_query_that_leaves_a_failed_transaction_harms_nothing() {
+    let b = Bench::new("run_beat_fails");
+    let run = b
+        .start(&format!(
+            "  heartbeat: {{interval: 100ms, action_query: 'BEGIN; SELECT 1 / 0; COMMIT'}}\n{NO_DATA}"
+        ))
+        .streaming();
+    b.until("the failure", |b| b.log().contains("heartbeat query failed"));
+    assert!(b.log().contains("division by zero"), "{}", b.log());
+    // The catalog is asked about the table again.
+    b.sql("ALTER TABLE t ADD n int DEFAULT 7; INSERT INTO t VALUES (1, 'x')");
+    b.until("the row", |b| b.rows() == [("c".to_owned(), 1)]);
+    assert_eq!(
+        b.values().iter().rfind(|v| v.get("op").is_some()).unwrap()["after"]["n"],
+        7
+    );
+    run.stop();
 }
 
 #[test]

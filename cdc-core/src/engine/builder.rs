@@ -14,6 +14,7 @@ use super::offsets::OffsetWriter;
 use super::options::SourceOptions;
 use super::prepare::{self, Prepared, SnapshotStart};
 use super::snapshot::{SnapshotJob, Snapshotter};
+use super::start::start_stream;
 use super::status::{Phase, Status};
 use super::stream::{STOP_DEADLINE, StreamLoop};
 use super::tracker::AckTracker;
@@ -25,7 +26,6 @@ use crate::pgoutput::{Assembler, SpoolOptions};
 use crate::seam::{BoxFuture, OffsetStore, Sink, StoredOffset};
 use crate::sink::ForEach;
 use crate::telemetry::Meters;
-use crate::wire::{ReplicationStream, Session, StartReplication, quote_ident};
 use crate::{Batch, Checkpoint, Error, ErrorKind, Remedy, SnapshotProgress};
 
 /// Wall clock: nanoseconds since 1970-01-01 UTC.
@@ -285,7 +285,9 @@ impl Pipeline {
     /// One life: from the stored offset to a clean stop.
     async fn attempt(&self, stop: &CancellationToken) -> Result<(), Error> {
         self.status.set_phase(Phase::Starting);
-        let turn = self.turn().await?;
+        let Some(turn) = unless_stopped(stop, self.turn()).await? else {
+            return Ok(());
+        };
         let offset = async {
             let mut store = (self.offsets)().await?;
             let stored = store.load().await?;
@@ -298,9 +300,8 @@ impl Pipeline {
             let prepared = prepare::prepare(opened, stored).await?;
             Ok::<_, Error>((store, prepared, sink))
         };
-        let (mut store, prepared, mut sink) = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            begun = begin => begun?,
+        let Some((mut store, prepared, mut sink)) = unless_stopped(stop, begin).await? else {
+            return Ok(());
         };
         let Prepared {
             source,
@@ -311,7 +312,10 @@ impl Pipeline {
             start,
         } = prepared;
         let mut describer = Describer::new(Arc::clone(&source), sql);
-        describer.load_types(&tables).await?;
+        let types = unless_stopped(stop, describer.load_types(&tables));
+        if types.await?.is_none() {
+            return Ok(());
+        }
         let mut tracker = AckTracker::default();
         let mut from = start.stream.clone();
         if let Some(snapshot) = start.snapshot {
@@ -321,16 +325,24 @@ impl Pipeline {
                 checkpoint: from.clone().unwrap_or_default(),
             };
             offset.checkpoint.snapshot = SnapshotProgress::Running;
-            store.save(&offset).await?;
+            if unless_stopped(stop, store.save(&offset)).await?.is_none() {
+                return Ok(());
+            }
             let job = self.job(&source, &snapshot, tables, describer.types().clone(), stop);
             if !self
                 .read_tables(job, snapshot, sink.as_mut(), &mut tracker, stop)
                 .await?
             {
+                if source.slot.drop_on_stop {
+                    let slot = &source.slot.name;
+                    tracing::warn!(%slot, "stopped before everything was read: the slot stays, and the next start goes on with it");
+                }
                 return Ok(());
             }
             offset.checkpoint.snapshot = SnapshotProgress::Completed;
-            store.save(&offset).await?;
+            if unless_stopped(stop, store.save(&offset)).await?.is_none() {
+                return Ok(());
+            }
             if let Some(from) = &mut from {
                 from.snapshot = SnapshotProgress::Completed;
             }
@@ -339,8 +351,14 @@ impl Pipeline {
             return Ok(());
         };
         self.status.set_phase(Phase::Streaming);
-        let stream = self.start_stream(replication, &from).await?;
-        describer.check_slot(&from).await?;
+        let started = async {
+            let stream = start_stream(&self.source, replication, &from).await?;
+            describer.check_slot(&from).await?;
+            Ok(stream)
+        };
+        let Some(stream) = unless_stopped(stop, started).await? else {
+            return Ok(());
+        };
         let streaming = StreamLoop {
             stream,
             translator: Translator::new(Assembler::new(self.spool()), self.encoder.clone(), from),
@@ -418,7 +436,9 @@ impl Pipeline {
         let reader =
             reader.ok_or_else(|| Error::new(ErrorKind::Config, "the pipeline has no snapshotter"))?;
         tracing::info!(tables = job.tables.len(), "reading the tables");
-        let mut batches = reader.begin(job).await?;
+        let Some(mut batches) = unless_stopped(stop, reader.begin(job)).await? else {
+            return Ok(false);
+        };
         drop(snapshot.exporter.take());
         let mut durable = sink.durable();
         let reading = async {
@@ -447,36 +467,17 @@ impl Pipeline {
         tracing::info!(rows = self.status.snapshot().0, "snapshot is complete");
         Ok(true)
     }
+}
 
-    async fn start_stream(&self, session: Session, from: &Checkpoint) -> Result<ReplicationStream, Error> {
-        let o = &self.source;
-        let version = session.server_version() / 10_000;
-        let streams = o.stream_in_progress && version >= 14;
-        let proto = match version {
-            _ if !streams => "1",
-            14 => "2",
-            15 => "3",
-            _ => "4",
-        };
-        let mut options = vec![
-            ("proto_version".to_owned(), proto.to_owned()),
-            ("publication_names".to_owned(), quote_ident(&o.publication.name)),
-        ];
-        if version >= 14 {
-            options.push(("messages".to_owned(), "true".to_owned()));
-        }
-        if streams {
-            options.push(("streaming".to_owned(), "on".to_owned()));
-        }
-        options.extend(o.stream_params.iter().cloned());
-        let start = StartReplication {
-            slot: o.slot.name.clone(),
-            start: from.resume_lsn,
-            options,
-            status_interval: o.status_interval,
-        };
-        tracing::info!(slot = %o.slot.name, from = %from.resume_lsn, "streaming");
-        session.start_replication(&start).await
+/// Awaits `work`; none if a stop is asked for before.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<Option<T>, Error> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(None),
+        done = work => done.map(Some),
     }
 }
 

@@ -73,12 +73,12 @@ impl Describer {
             session
                 .query(&format!("SET statement_timeout = {}", quote_literal(timeout)))
                 .await?;
-            let executed = session.query(sql).await;
-            session.query("SET statement_timeout = 0").await?;
-            executed
+            session.query(sql).await?;
+            session.query("SET statement_timeout = 0").await
         };
         let result = result.await;
-        if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Io) {
+        // A statement with a BEGIN of its own leaves a failed transaction behind, in which nothing else would run.
+        if result.is_err() {
             self.session = None;
         }
         result.map(|_| ())

@@ -29,6 +29,7 @@ mod offsets;
 mod options;
 mod prepare;
 mod snapshot;
+mod start;
 mod status;
 mod stream;
 mod tracker;

@@ -18,9 +18,10 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) async fn watch(o: &SourceOptions, status: &Status, meters: &Meters) -> Error {
     let mut session = None;
     let mut publication = None;
+    let mut failing = false;
     loop {
         match look(o, &mut session, &mut publication, status, meters).await {
-            Ok(()) => {}
+            Ok(()) => failing = false,
             Err(error) if error.kind() == ErrorKind::Publication || error.kind() == ErrorKind::SlotLost => {
                 return error;
             }
@@ -29,7 +30,10 @@ pub(crate) async fn watch(o: &SourceOptions, status: &Status, meters: &Meters) -
             Err(error) if matches!(error.sqlstate(), Some("57P01" | "57P02" | "57P03")) => return error,
             Err(error) => {
                 session = None;
-                tracing::debug!(error = %error.chain(), "monitor query failed");
+                // Once, however long it lasts: the stream goes on without.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(error = %error.chain(), "lag, the slot's health and the publication are not watched: no connection for it");
+                }
             }
         }
         tokio::time::sleep(INTERVAL).await;

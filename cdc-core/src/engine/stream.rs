@@ -135,6 +135,7 @@ impl Running<'_> {
                     Ok(())
                 };
                 self.io.pulse().with_feedback(&mut self.io.stream, breath).await?;
+                self.io.status.alive((self.io.clock)() / 1_000_000);
                 if self.io.stop.is_cancelled() {
                     return Ok(());
                 }

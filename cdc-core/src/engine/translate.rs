@@ -135,6 +135,8 @@ struct Rows {
     delivered: Position,
     last_commit: Lsn,
     open: bool,
+    /// Messages since the last row.
+    messages: u64,
     new: Vec<ColumnRef>,
     old: Vec<ColumnRef>,
     /// Takes what is encoded only to keep the counters of transaction metadata right.
@@ -163,6 +165,7 @@ impl Rows {
             last_commit: Lsn::ZERO,
             checkpoint: from,
             open: false,
+            messages: 0,
             new: Vec::new(),
             old: Vec::new(),
             scratch: Batch::default(),
@@ -222,6 +225,7 @@ impl Rows {
             return Err(Error::new(ErrorKind::Protocol, context));
         }
         self.open = true;
+        self.messages = 0;
         self.last_commit = commit_lsn;
         let c = &mut self.context;
         (c.xid, c.commit_us, c.origin) = (Some(xid), commit_us, None);
@@ -266,6 +270,7 @@ impl Rows {
         }
         self.context.lsn = lsn;
         self.context.position.seq += 1;
+        self.messages = 0;
         out.rows += 1;
         if self.context.position <= self.delivered {
             return Ok(false);
@@ -285,6 +290,8 @@ impl Rows {
     ) -> Result<Option<(&'a RelationPlan, Pen<'a>)>, Error> {
         let fresh = self.next_row(lsn, out)?;
         match self.plans.get(&relation) {
+            // Delivered before: only counters, where there are any, need it once more.
+            Some(Some(_)) if !fresh && !self.encoder.counts_rows() => Ok(None),
             Some(Some(plan)) => {
                 let pen = Pen::new(
                     &mut self.encoder,
@@ -366,13 +373,12 @@ impl Rows {
         out: &mut Batch,
     ) -> Result<(), Error> {
         if transactional {
-            let fresh = self.next_row(lsn, out)?;
-            let pen = self.pen(fresh, out);
-            return pen.encoder.message(prefix, content, true, pen.context, pen.out);
+            return self.message_in_transaction(lsn, prefix, content, out);
         }
-        // It stands alone between transactions, wherever the WAL has it, and has a position of its own there.
+        // It stands alone between transactions, wherever the WAL has it, and has a position of its own there: the last
+        // byte of its record, for the byte behind is where the commit record of the next transaction may begin.
         let position = Position {
-            commit_lsn: lsn,
+            commit_lsn: Lsn(lsn.0.saturating_sub(1)),
             seq: 1,
         };
         if position <= self.delivered {
@@ -385,13 +391,34 @@ impl Rows {
             xid: None,
             ..self.context.clone()
         };
-        self.encoder.message(prefix, content, false, &context, out)?;
+        self.encoder.message(prefix, content, None, &context, out)?;
         if !self.open {
             std::mem::swap(&mut self.context.position, &mut context.position);
             self.checkpoint.position = position;
             self.checkpoint.event_lsn = lsn;
         }
         Ok(())
+    }
+
+    /// A message of the open transaction. It has the position of the row before it and does not count as one: a streamed
+    /// transaction cannot always tell whether it was rolled back with a savepoint, and the numbers of the rows behind
+    /// must not depend on that. So after a restart the messages behind the last row that was delivered come again.
+    fn message_in_transaction(
+        &mut self,
+        lsn: Lsn,
+        prefix: &str,
+        content: &[u8],
+        out: &mut Batch,
+    ) -> Result<(), Error> {
+        if !self.open {
+            return Err(Error::new(ErrorKind::Protocol, "message outside a transaction"));
+        }
+        self.context.lsn = lsn;
+        self.messages += 1;
+        out.rows += 1;
+        let (fresh, number) = (self.context.position >= self.delivered, Some(self.messages));
+        let pen = self.pen(fresh, out);
+        pen.encoder.message(prefix, content, number, pen.context, pen.out)
     }
 }
 

@@ -157,6 +157,11 @@ impl Encoder {
         self.source.xmin = xmin;
     }
 
+    /// Whether rows must pass even where their records are not wanted, for transaction metadata counts them.
+    pub(crate) fn counts_rows(&self) -> bool {
+        self.shared.format.transaction_metadata
+    }
+
     /// Values so far that could not be represented and became null, in this encoder and its clones.
     #[must_use]
     pub fn value_failures(&self) -> u64 {

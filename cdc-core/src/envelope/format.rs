@@ -33,7 +33,7 @@ pub struct Format {
     /// Whether each row's record has the four `__debezium.context.*` headers.
     pub context_headers: bool,
     /// Whether each record has the header `pgcdc.pos`: commit position, number of the row in its transaction and
-    /// number of the record of the row, decimal, separated by colons. Repeats after a restart have equal positions. A pipeline
+    /// number of the record of the row, decimal, separated by colons. Logical messages behind a row are numbered from 16 on. Repeats after a restart have equal positions. A pipeline
     /// that also indexes from Kafka always writes it.
     pub position_header: bool,
     /// Whether a delete is followed by a record without a value, so that compacted topics forget the key.

@@ -50,6 +50,13 @@ impl RelationPlan {
         &self.identifier
     }
 
+    /// Whether records hold anything of the table's column `index`: of those that are left out none does.
+    #[must_use]
+    pub fn reads(&self, index: usize) -> bool {
+        let key = self.key.iter().flat_map(|k| &k.columns);
+        self.columns.iter().chain(key).any(|c| c.index == index)
+    }
+
     /// Schema of keys; none if the table has no key.
     #[must_use]
     pub fn key_schema(&self) -> Option<&Arc<Schema>> {

@@ -47,7 +47,8 @@ pub struct StreamedCommit {
 /// hold for later transactions too, as the server counts on that from the commit on.
 ///
 /// # Blocking
-/// Writes and reads at most one block of 256 KiB (or one record, if that is larger) a call on the calling thread.
+/// Writes and reads at most one block of 256 KiB (or one record, if that is larger) a call on the calling thread, but for
+/// one in a million rolled-back sub-transactions, which copies what the transaction has.
 #[derive(Debug)]
 pub struct Assembler {
     options: SpoolOptions,

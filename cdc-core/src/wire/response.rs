@@ -118,6 +118,12 @@ fn hint_of(code: &[u8; 5], doing: Doing<'_>) -> Option<&'static str> {
              leave the column out of the publication, move the slot behind the row with pg_replication_slot_advance, and take a new snapshot of its table",
         );
     }
+    if matches!(doing, Doing::Stream(_)) && matches!(code, b"42704" | b"55000") {
+        return Some(
+            "create the publication: `pgcdc doctor` prints the SQL; if it is there, it was created behind changes that the slot \
+             still holds, which cannot be decoded without: drop the slot, clear the offset, and take a new snapshot",
+        );
+    }
     Some(match code {
         b"28P01" => "check the password: password, passfile or PGPASSWORD",
         b"28000" => "check the user's right to log in and the lines of pg_hba.conf",
@@ -131,7 +137,8 @@ fn hint_of(code: &[u8; 5], doing: Doing<'_>) -> Option<&'static str> {
 
 fn sentence(kind: ErrorKind, r: &Response, doing: Doing<'_>) -> String {
     use ErrorKind as K;
-    let (message, code) = (r.message.as_str(), r.code());
+    let code = r.code();
+    let message = without_values(r.message.as_str(), code);
     match (kind, doing) {
         (_, Doing::Login(whom)) => {
             format!("the server refused to log in {whom}: {message} (SQLSTATE {code})")
@@ -168,9 +175,29 @@ fn sentence(kind: ErrorKind, r: &Response, doing: Doing<'_>) -> String {
     }
 }
 
+/// Cuts the message off before the value that it quotes: those of class 22, data exceptions, are about values of rows.
+fn without_values<'a>(message: &'a str, code: &str) -> &'a str {
+    let quote = |c| matches!(c, '"' | '\'' | '«' | '„' | '“' | '»' | '「' | '`');
+    let end = message.find(quote).filter(|_| code.starts_with("22"));
+    message
+        .get(..end.unwrap_or(message.len()))
+        .unwrap_or_default()
+        .trim_end_matches([' ', ':'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_in_a_message_is_not_passed_on() {
+        let said = |message, code| without_values(message, code).to_owned();
+        let syntax = "invalid input syntax for type integer: \"4111 1111\"";
+        assert_eq!(said(syntax, "22P02"), "invalid input syntax for type integer");
+        assert_eq!(said("division by zero", "22012"), "division by zero");
+        let missing = "relation \"t\" does not exist";
+        assert_eq!(said(missing, "42P01"), missing);
+    }
 
     fn response(code: &[u8; 5]) -> Response {
         let mut body = b"SFEHLER\0VERROR\0C".to_vec();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::options::SourceOptions;
 use crate::seam::Lineage;
 use crate::wire::{CreateSlot, CreatedSlot, Purpose, Session, SlotSnapshot, quote_literal};
-use crate::{Checkpoint, Error, ErrorKind, Lsn};
+use crate::{Checkpoint, Error, ErrorKind, Lsn, SnapshotProgress};
 
 use super::{APPLICATION, SnapshotStart};
 
@@ -84,6 +84,13 @@ pub(super) fn gap(o: &SourceOptions, offset: Option<&Checkpoint>, slot: Option<&
             ErrorKind::SlotLost,
             format!("slot \"{name}\" was invalidated: its WAL is gone"),
         )),
+        (Some(offset), _)
+            if offset.resume_lsn.is_zero() && offset.snapshot == SnapshotProgress::Completed =>
+        {
+            let context = "the tables were read by snapshot mode initial_only, which keeps no position that a stream could go on from";
+            let hint = "clear the offset with `pgcdc offsets clear`: then the tables are read again, and the stream begins behind them";
+            Some(Error::new(ErrorKind::Gap, context).with_hint(hint))
+        }
         (Some(offset), None) => Some(Error::new(
             ErrorKind::SlotMissing,
             format!(
@@ -215,6 +222,14 @@ mod tests {
         assert_eq!(kind(None, Some(slot(5, false))), None);
         assert_eq!(kind(at(10), Some(slot(11, false))), Some(ErrorKind::Gap));
         assert_eq!(kind(at(10), None), Some(ErrorKind::SlotMissing));
+        let read_only = || {
+            Some(Checkpoint {
+                snapshot: SnapshotProgress::Completed,
+                ..Checkpoint::default()
+            })
+        };
+        assert_eq!(kind(read_only(), None), Some(ErrorKind::Gap));
+        assert_eq!(kind(read_only(), Some(slot(11, false))), Some(ErrorKind::Gap));
         assert_eq!(kind(at(10), Some(slot(10, true))), Some(ErrorKind::SlotLost));
         assert_eq!(kind(None, Some(slot(0, true))), Some(ErrorKind::SlotLost));
     }

@@ -10,6 +10,10 @@ use crate::{Error, ErrorKind};
 /// Length of a segment's content `u32`, CRC-32 of the content `u32`.
 pub(super) const SEGMENT_HEADER: usize = 4 + 4;
 
+/// The server sends the transaction again, and can hold it itself.
+const FULL: &str = "a transaction in progress does not fit: free space there, set source.streaming.spill_dir to a larger file system, \
+                    or set source.streaming.in_progress: false, so that the server keeps it until its commit";
+
 /// Segments, written at the end and read once from the start.
 #[derive(Debug)]
 pub(super) struct SpoolFile {
@@ -57,8 +61,14 @@ impl SpoolFile {
             .map_err(|e| self.error("write", "a segment beyond 4 GiB").with_source(e))?;
         *header = segment_header(len, crc32fast::hash(content));
         self.file.write_all_at(block, self.written).map_err(|e| {
-            self.error("write", &format!("{size} bytes at byte {}", self.written))
-                .with_source(e)
+            let full = matches!(
+                e.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            );
+            let error = self
+                .error("write", &format!("{size} bytes at byte {}", self.written))
+                .with_source(e);
+            if full { error.with_hint(FULL) } else { error }
         })?;
         self.written = self.written.saturating_add(size);
         Ok(())
