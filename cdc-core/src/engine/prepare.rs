@@ -146,7 +146,8 @@ pub(crate) async fn prepare(opened: Opened, stored: Option<StoredOffset>) -> Res
         slot::check(o, s, &lineage)?;
     }
     if let Some(stored) = &stored {
-        lineage::check_branch(&mut replication, stored, &identity).await?;
+        let confirmed = slot.as_ref().map(|s| s.confirmed);
+        lineage::check_branch(&mut replication, stored, &identity, confirmed).await?;
     }
     let mut offset = stored.map(|s| s.checkpoint);
     if let Some(gap) = slot::gap(o, offset.as_ref(), slot.as_ref()) {

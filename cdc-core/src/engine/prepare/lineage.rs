@@ -57,10 +57,14 @@ pub(super) fn check(stored: &StoredOffset, now: &Lineage) -> Result<(), Error> {
 
 /// Refuses an offset on a branch of history that this server does not have: after a failover to a standby that had not
 /// received everything, or a restore to an earlier time. The server itself would skip up to the offset and never say so.
+///
+/// `confirmed`: where the slot stands. A standby that is promoted under way goes on streaming, and some offsets may be stored
+/// with its former timeline before that is noticed. But a slot of this server stands exactly there only if we acknowledged that.
 pub(super) async fn check_branch(
     replication: &mut Session,
     stored: &StoredOffset,
     identity: &SystemIdentity,
+    confirmed: Option<Lsn>,
 ) -> Result<(), Error> {
     let (was, resume) = (stored.lineage.timeline, stored.checkpoint.resume_lsn);
     if was < identity.timeline {
@@ -71,7 +75,7 @@ pub(super) async fn check_branch(
                 identity.timeline
             )));
         };
-        if resume > end {
+        if resume > end && confirmed != Some(resume) {
             return Err(foreign(format!(
                 "changes up to {resume} were delivered from timeline {was}, but this server left it at {end}: it was promoted before it had received them"
             )));
