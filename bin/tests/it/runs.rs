@@ -60,13 +60,13 @@ fn initial_only_reads_once_and_needs_neither_slot_nor_publication() {
         assert_eq!(run.end(), Some(0), "{}", b.log());
         b.expect(&[("r", 1)]);
     }
+    let made = "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())";
+    assert_eq!(b.sql(made).as_deref(), Some("0"));
     let said = b.start("").fails();
     assert!(
         said.contains("initial_only") && said.contains("offsets clear"),
         "{said}"
     );
-    let made = "SELECT (SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_replication_slots WHERE database = current_database())";
-    assert_eq!(b.sql(made).as_deref(), Some("0"));
 }
 
 #[test]
