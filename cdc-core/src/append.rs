@@ -25,6 +25,22 @@ impl Few {
         Self { bytes, len }
     }
 
+    /// The same with another byte before them, if there is one; at most fifteen they are then.
+    #[inline]
+    pub(crate) fn behind(self, first: Option<u8>) -> Self {
+        let Some(first) = first else { return self };
+        Self::new(
+            u128::from_le_bytes(self.bytes) << 8 | u128::from(first),
+            self.len + 1,
+        )
+    }
+
+    /// The bytes.
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
     /// Appends them.
     #[inline(always)]
     pub(crate) fn append(self, out: &mut Vec<u8>) {
