@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use cdc_core::Batch;
 use cdc_core::convert::{AvroConverter, AvroOptions, ConvertError, Converter, SchemaRegistry, SubjectNaming};
 use cdc_core::envelope::{Encoder, EventContext, Format, OldRow, RelationPlan, Reshape, RowOp};
 use cdc_core::filter::{Capture, Filters};
 use cdc_core::row::{ColumnKind, ColumnRef, RowView};
 use cdc_core::schema::{Column, Table, TypeCatalog, TypeInfo, TypeKind};
 use cdc_core::transform::{ChainConfig, ExtractNewRecordState, StepConfig};
+use cdc_core::{Batch, Lsn};
 
 /// The ways by name.
 pub const CASES: [&str; 8] = [
@@ -63,6 +63,8 @@ impl Case {
             encoder,
             plan,
             context: EventContext {
+                lsn: Lsn(22_179_479_552),
+                last_commit_lsn: Some(Lsn(22_179_479_320)),
                 xid: Some(4711),
                 commit_us: 1_795_527_662_098_465,
                 now_ns: 1_795_527_662_454_910_007,
@@ -75,8 +77,9 @@ impl Case {
         }
     }
 
-    /// Encodes the row once more.
+    /// Encodes the row once more, as a later one of its transaction.
     pub fn encode(&mut self) {
+        self.context.lsn.0 += 232;
         let row = RowView::new(&self.data, &self.columns);
         let op = match self.update {
             false => RowOp::Insert(row),

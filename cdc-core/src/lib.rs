@@ -12,6 +12,7 @@
 //! 8. [`offset`]: where positions are kept.
 #![forbid(unsafe_code)]
 
+mod append;
 pub mod batch;
 pub mod catalog;
 pub mod civil;

@@ -8,14 +8,13 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
-use super::column::{Failures, PlanColumn};
+use super::column::{PlanColumn, RowImage};
 use super::encoder::{Encoder, head};
 use super::event::{EventContext, Image, RowOp};
 use super::format::Operation;
 use super::plan::RelationPlan;
 use super::reshape::Reshaper;
-use super::source::SourceBlock;
-use super::tail::{self, Facts};
+use super::tail::{Ending, Facts, last_digits, put_last};
 use crate::convert::{AvroForm, AvroMember, ConvertError, Converter, varint};
 use crate::{Batch, Error, Lsn};
 
@@ -144,25 +143,13 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<bool, Error> {
-        let columns = |columns: &[PlanColumn],
-                       members: &[AvroMember],
-                       image: &Image<'_>,
-                       s: &mut Vec<u8>,
-                       out: &mut Vec<u8>| {
-            write_columns(
-                columns,
-                members,
-                image,
-                (&plan.identifier, &self.shared.failures),
-                s,
-                out,
-            )
-        };
+        let failures = &self.shared.failures;
+        let row_of = |image| RowImage::new(image, &plan.identifier, failures);
         let scratch = &mut row.scratch;
         if let (Some(key), Some(form)) = (&plan.key, &row.key) {
             let buf = out.buf();
             buf.extend_from_slice(&form.head);
-            if !columns(&key.columns, &form.members, &change.key, scratch, buf)? {
+            if !write_columns(&key.columns, &form.members, &row_of(&change.key), scratch, buf)? {
                 return Ok(false);
             }
             out.mark_key();
@@ -177,14 +164,21 @@ impl Encoder {
                 None => member.null(buf),
                 Some(image) => {
                     member.some(buf);
-                    columns(&plan.columns, &member.members, image, scratch, buf)?
+                    write_columns(&plan.columns, &member.members, &row_of(image), scratch, buf)?
                 }
             };
             if !written {
                 return Ok(false);
             }
         }
-        if !row.tail.write(&row.value, &self.source, plan, change.op, c, buf) {
+        let ending = Ending {
+            block: &self.source,
+            table: &plan.source,
+            op: change.op,
+            context: c,
+            close: b"",
+        };
+        if !row.tail.write(&row.value, &ending, buf) {
             return Ok(false);
         }
         out.mark_value();
@@ -234,21 +228,23 @@ fn fresh(op: Operation, image: Image<'_>) -> Change<'_> {
 fn write_columns(
     columns: &[PlanColumn],
     members: &[AvroMember],
-    image: &Image<'_>,
-    (table, failures): (&str, &Failures),
+    row: &RowImage<'_>,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Result<bool, Error> {
-    let row = image.row();
     for (column, member) in columns.iter().zip(members) {
-        if column.plain
-            && let Some(text) = row.text(column.index)
-            && column.writer.write_avro(text, member, out)
-        {
-            continue;
-        }
         scratch.clear();
-        column.write_value(image, &row, table, failures, scratch)?;
+        if let Some(text) = column.plain_text(row) {
+            if column.writer.write_avro(text, member, out) {
+                continue;
+            }
+            // If there is something to say about it, the other way says it, once.
+            if !column.writer.write_text(text, scratch) {
+                return Ok(false);
+            }
+        } else {
+            column.write_value(row, scratch)?;
+        }
         if !member.token(scratch, out) {
             return Ok(false);
         }
@@ -261,26 +257,20 @@ fn write_columns(
 struct AvroTail {
     of: Option<Facts>,
     bytes: Vec<u8>,
-    /// Where the record's own position stands: its digits in `sequence`, its number in `lsn`.
-    digits: Range<usize>,
+    /// The record's own position; where its digits end in `sequence`, and where its number is in `lsn`.
+    lsn: Lsn,
+    digits: usize,
     number: Range<usize>,
     json: Vec<u8>,
 }
 
 impl AvroTail {
     /// Appends the tail; false, with nothing appended, if it must go the other way.
-    fn write(
-        &mut self,
-        form: &AvroForm,
-        block: &SourceBlock,
-        plan: &RelationPlan,
-        op: Operation,
-        c: &EventContext,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let facts = Facts::of(block, &plan.source, op, c);
-        if (facts.is_none() || self.of != facts || !self.reposition(c.lsn))
-            && !self.render(form, block, plan, (op, facts), c)
+    #[inline]
+    fn write(&mut self, form: &AvroForm, ending: &Ending<'_>, out: &mut Vec<u8>) -> bool {
+        let facts = ending.facts();
+        if (facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn))
+            && !self.render(form, ending, facts)
         {
             return false;
         }
@@ -288,50 +278,46 @@ impl AvroTail {
         true
     }
 
-    fn render(
-        &mut self,
-        form: &AvroForm,
-        block: &SourceBlock,
-        plan: &RelationPlan,
-        (op, facts): (Operation, Option<Facts>),
-        c: &EventContext,
-    ) -> bool {
+    fn render(&mut self, form: &AvroForm, ending: &Ending<'_>, facts: Option<Facts>) -> bool {
         self.of = None;
         self.json.clear();
         self.bytes.clear();
-        tail::render(block, &plan.source, op, b"", c, &mut self.json);
+        ending.render(&mut self.json);
         let own = ("source", ["sequence", "lsn"]);
         let Some([sequence, lsn]) = form.rest(ROWS, &self.json, own, &mut self.bytes) else {
             return false;
         };
+        self.lsn = ending.context.lsn;
         let mut digits = itoa::Buffer::new();
-        let digits = digits.format(c.lsn.0).as_bytes();
-        let (number, length) = varint(c.lsn.0.cast_signed());
-        let number = number.get(..length).unwrap_or_default();
+        let digits = digits.format(self.lsn.0).as_bytes();
+        let number = varint(self.lsn.0.cast_signed());
         // `…"12345"]`, and the number behind its union's branch.
-        let last = sequence.end.saturating_sub(2);
-        self.digits = last.saturating_sub(digits.len())..last;
-        self.number = lsn.end.saturating_sub(length)..lsn.end;
-        let there = self.bytes.get(self.digits.clone()) == Some(digits)
-            && self.bytes.get(self.number.clone()) == Some(number);
-        self.of = facts.filter(|_| there);
+        self.digits = sequence.end.saturating_sub(2);
+        self.number = lsn.end.saturating_sub(number.as_bytes().len())..lsn.end;
+        let there = |end: usize, bytes: &[u8]| self.bytes.get(..end).is_some_and(|b| b.ends_with(bytes));
+        self.of = facts.filter(|_| there(self.digits, digits) && there(self.number.end, number.as_bytes()));
         true
     }
 
-    /// Puts another position in its places; false, with nothing changed, if it is not as long.
+    /// Puts another position in its places; false, with nothing changed, if more than its last digits differ.
+    #[inline]
     fn reposition(&mut self, lsn: Lsn) -> bool {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(lsn.0).as_bytes();
-        let (number, length) = varint(lsn.0.cast_signed());
-        let number = number.get(..length).unwrap_or_default();
-        if digits.len() != self.digits.len() || number.len() != self.number.len() {
+        if lsn == self.lsn {
+            return true;
+        }
+        let Some(digits) = last_digits(lsn, self.lsn) else {
+            return false;
+        };
+        let number = varint(lsn.0.cast_signed());
+        let number = number.as_bytes();
+        if number.len() != self.number.len() {
             return false;
         }
-        for (place, bytes) in [(&self.digits, digits), (&self.number, number)] {
-            if let Some(place) = self.bytes.get_mut(place.clone()) {
-                place.copy_from_slice(bytes);
-            }
+        if let Some(place) = self.bytes.get_mut(self.number.clone()) {
+            place.copy_from_slice(number);
         }
+        put_last(digits, self.bytes.get_mut(..self.digits));
+        self.lsn = lsn;
         true
     }
 }

@@ -1,20 +1,21 @@
 //! Row changes to records: which records a change makes, and the parts of each in their order.
 
+use super::column::RowImage;
 use super::encoder::{Encoder, head};
 use super::event::{EventContext, Image, OldRow, RowOp};
 use super::format::Operation;
 use super::header::{NEW_KEY, OLD_KEY};
 use super::plan::RelationPlan;
-use super::tail;
+use super::tail::{self, Ending};
 use crate::row::RowView;
 use crate::{Batch, Error};
 
 /// One record of a row.
 struct Change<'a> {
     op: Operation,
-    key: Option<Image<'a>>,
-    before: Option<Image<'a>>,
-    after: Option<Image<'a>>,
+    key: Option<&'a Image<'a>>,
+    before: Option<&'a Image<'a>>,
+    after: Option<&'a Image<'a>>,
     /// Name and value of the header that a changed key has.
     moved: Option<(&'static [u8], &'a [u8])>,
     /// Number of the record among those of its row.
@@ -68,9 +69,9 @@ impl Encoder {
         };
         let change = Change {
             op,
-            key: Some(image),
+            key: Some(&image),
             before: None,
-            after: Some(image),
+            after: Some(&image),
             moved: None,
             sub: 0,
         };
@@ -88,8 +89,8 @@ impl Encoder {
         let op = Operation::Delete;
         let change = Change {
             op,
-            key: Some(old),
-            before: Some(old),
+            key: Some(&old),
+            before: Some(&old),
             after: None,
             moved,
             sub: 0,
@@ -123,9 +124,9 @@ impl Encoder {
         let op = Operation::Update;
         let change = Change {
             op,
-            key: Some(after),
-            before,
-            after: Some(after),
+            key: Some(&after),
+            before: before.as_ref(),
+            after: Some(&after),
             moved: None,
             sub: 0,
         };
@@ -145,9 +146,11 @@ impl Encoder {
         }
         let failures = &self.shared.failures;
         self.old_key.clear();
-        key.write_header(before, &plan.identifier, failures, &mut self.old_key)?;
+        let (before, after) = (&before, &after);
+        let row = |image| RowImage::new(image, &plan.identifier, failures);
+        key.write_header(&row(before), &mut self.old_key)?;
         self.new_key.clear();
-        key.write_header(after, &plan.identifier, failures, &mut self.new_key)?;
+        key.write_header(&row(after), &mut self.new_key)?;
         Ok(self.old_key != self.new_key)
     }
 
@@ -171,9 +174,9 @@ impl Encoder {
                 let moved = Some((OLD_KEY, old_key.as_slice()));
                 let change = Change {
                     op,
-                    key: Some(after),
+                    key: Some(&after),
                     before: None,
-                    after: Some(after),
+                    after: Some(&after),
                     moved,
                     sub: 1,
                 };
@@ -213,7 +216,8 @@ impl Encoder {
     ) -> Result<bool, Error> {
         let failures = &self.shared.failures;
         if let (Some(key), Some(image)) = (&plan.key, change.key) {
-            key.write(image, &plan.identifier, failures, out.buf())?;
+            let row = RowImage::new(image, &plan.identifier, failures);
+            key.write(&row, out.buf())?;
             out.mark_key();
         }
         if let Some((name, value)) = change.moved {
@@ -260,7 +264,13 @@ impl Encoder {
             tail::write_end(op, c.now_ns, plan.close, out);
             return;
         }
-        self.tail
-            .write(&self.source, &plan.source, op, plan.close, c, out);
+        let ending = Ending {
+            block: &self.source,
+            table: &plan.source,
+            op,
+            context: c,
+            close: plan.close,
+        };
+        self.tail.write(&ending, out);
     }
 }

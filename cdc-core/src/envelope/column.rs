@@ -49,50 +49,56 @@ pub(super) struct PlanColumn {
     pub(super) reported: AtomicBool,
 }
 
-impl PlanColumn {
-    /// Appends name and value. `row`: what [`Image::row`] gives, asked once a row.
-    #[inline(always)]
-    pub(super) fn write(
-        &self,
-        image: &Image<'_>,
-        row: &RowView<'_>,
-        table: &str,
-        failures: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        self.fragment.append(out);
-        self.write_value(image, row, table, failures, out)
-    }
+/// A row that is being written: what its columns need besides themselves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowImage<'a> {
+    image: &'a Image<'a>,
+    /// What [`Image::row`] gives.
+    texts: RowView<'a>,
+    table: &'a str,
+    failures: &'a Failures,
+}
 
-    /// Appends the value.
+impl<'a> RowImage<'a> {
+    #[inline]
+    pub(super) fn new(image: &'a Image<'a>, table: &'a str, failures: &'a Failures) -> Self {
+        Self {
+            texts: image.row(),
+            image,
+            table,
+            failures,
+        }
+    }
+}
+
+impl PlanColumn {
+    /// Appends name and value.
     #[inline(always)]
-    pub(super) fn write_value(
-        &self,
-        image: &Image<'_>,
-        row: &RowView<'_>,
-        table: &str,
-        failures: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    pub(super) fn write(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.fragment.append(out);
         // What nearly all values are.
-        if self.plain
-            && let Some(text) = row.text(self.index)
+        if let Some(text) = self.plain_text(row)
             && self.writer.write_text(text, out)
         {
             return Ok(());
         }
-        self.write_other(image, table, failures, out)
+        self.write_value(row, out)
     }
 
-    /// Appends a value that is not just text, or about which there is something to say.
+    /// The text of a value that goes as the writer writes it.
+    #[inline]
+    pub(super) fn plain_text<'a>(&self, row: &RowImage<'a>) -> Option<&'a [u8]> {
+        if self.plain {
+            row.texts.text(self.index)
+        } else {
+            None
+        }
+    }
+
+    /// Appends a value, whatever it is.
     #[inline(never)]
-    fn write_other(
-        &self,
-        image: &Image<'_>,
-        table: &str,
-        failures: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    pub(super) fn write_value(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (image, table, failures) = (row.image, row.table, row.failures);
         let datum = match image.get(self.index, self.identity) {
             Some(datum) if self.snapshot_only && !matches!(image, Image::Read(_)) => {
                 if !matches!(datum, Datum::Null) {

@@ -1,10 +1,11 @@
 //! Constant bytes that are appended row after row.
 
+use crate::append::append_head;
+
 /// Bytes of a [`Fragment`] that are copied without a call.
 const SHORT: usize = 32;
 
-/// Constant bytes to append. Those of most member names are short, and a copy whose size the compiler knows is a few
-/// instructions where `memcpy` is a call.
+/// Constant bytes to append. Those of most member names are short.
 #[derive(Clone, Debug)]
 pub(super) struct Fragment {
     /// The bytes, then zeros, if they fit.
@@ -40,12 +41,7 @@ impl Fragment {
         if self.len > SHORT {
             return out.extend_from_slice(&self.long);
         }
-        if self.len == 0 {
-            return;
-        }
-        let end = out.len() + self.len;
-        out.extend_from_slice(&self.short);
-        out.truncate(end);
+        append_head(out, &self.short, self.len);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::column::{Failures, PlanColumn};
+use super::column::{PlanColumn, RowImage};
 use super::event::Image;
 use super::fragment::Fragment;
 use super::schemas::Wrapper;
@@ -33,41 +33,28 @@ pub(super) struct KeyPlan {
 
 impl KeyPlan {
     /// Appends the key as a record's key has it.
-    pub(super) fn write(
-        &self,
-        image: Image<'_>,
-        table: &str,
-        f: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    pub(super) fn write(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         self.open.append(out);
-        self.columns(image, table, f, out)?;
+        self.columns(row, out)?;
         self.end.append(out);
         Ok(())
     }
 
     /// Appends the key as a header value has it.
-    pub(super) fn write_header(
-        &self,
-        image: Image<'_>,
-        table: &str,
-        f: &Failures,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    pub(super) fn write_header(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend_from_slice(&self.header.open);
-        self.columns(image, table, f, out)?;
+        self.columns(row, out)?;
         out.extend_from_slice(&self.tail);
         out.extend_from_slice(self.header.close);
         Ok(())
     }
 
-    fn columns(&self, image: Image<'_>, table: &str, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn columns(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.columns.is_empty() {
             out.push(b'{');
         }
-        let row = image.row();
         for column in &self.columns {
-            column.write(&image, &row, table, f, out)?;
+            column.write(row, out)?;
         }
         Ok(())
     }

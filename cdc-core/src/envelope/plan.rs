@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::column::{Failures, PlanColumn};
+use super::column::{Failures, PlanColumn, RowImage};
 use super::encoder::Shared;
 use super::event::Image;
 use super::fragment::Fragment;
@@ -70,7 +70,12 @@ impl RelationPlan {
     }
 
     /// Appends a row as a JSON object, or `null` if there is none.
-    pub(super) fn row(&self, image: Option<Image<'_>>, f: &Failures, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn row(
+        &self,
+        image: Option<&Image<'_>>,
+        f: &Failures,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let Some(image) = image else {
             out.extend_from_slice(b"null");
             return Ok(());
@@ -78,9 +83,9 @@ impl RelationPlan {
         if self.columns.is_empty() {
             out.push(b'{');
         }
-        let row = image.row();
+        let row = RowImage::new(image, &self.identifier, f);
         for column in &self.columns {
-            column.write(&image, &row, &self.identifier, f, out)?;
+            column.write(&row, out)?;
         }
         out.push(b'}');
         Ok(())

@@ -2,114 +2,141 @@
 
 use std::ops::Range;
 
-use super::event::{EventContext, SnapshotMarker};
+use super::event::EventContext;
 use super::format::Operation;
 use super::source::{SourceBlock, SourceTable};
 use crate::{Lsn, json};
 
+/// What the tail of a record is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    pub(super) block: &'a SourceBlock,
+    pub(super) table: &'a SourceTable,
+    pub(super) op: Operation,
+    pub(super) context: &'a EventContext,
+    /// What closes the value after the envelope, the same for all records of an encoder.
+    pub(super) close: &'a [u8],
+}
+
+/// What a tail depends on besides the record's own position.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts([u64; 7]);
+
+impl PartialEq for Facts {
+    /// All words at once, without the call that arrays of this size are compared by.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.0.iter().zip(&other.0);
+        pairs.fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+    }
+}
+
+impl Eq for Facts {}
+
+impl Ending<'_> {
+    /// None if there is more in the tail than this, which few have.
+    #[inline]
+    pub(super) fn facts(&self) -> Option<Facts> {
+        let c = self.context;
+        if c.origin.is_some() {
+            return None;
+        }
+        let (last_commit, xmin) = (c.last_commit_lsn, self.block.xmin);
+        Some(Facts([
+            self.table.id,
+            c.commit_us.cast_unsigned(),
+            c.now_ns.cast_unsigned(),
+            c.xid.map_or(u64::MAX, u64::from),
+            last_commit.map_or(0, |lsn| lsn.0),
+            xmin.unwrap_or(0),
+            u64::from_le_bytes([
+                self.op.code(),
+                c.snapshot as u8,
+                last_commit.is_some().into(),
+                xmin.is_some().into(),
+                0,
+                0,
+                0,
+                0,
+            ]),
+        ]))
+    }
+
+    /// Appends a tail whose transaction block is null; says where in `out` the record's own position stands, twice.
+    pub(super) fn render(&self, out: &mut Vec<u8>) -> [Range<usize>; 2] {
+        let own = self.block.write(self.table, self.context, out);
+        out.extend_from_slice(b",\"transaction\":null");
+        write_end(self.op, self.context.now_ns, self.close, out);
+        own
+    }
+}
+
 /// The tail written last. Those of a transaction's changes to one table differ by nothing but the position of the
-/// record itself, which is put in its places.
+/// record itself, whose last digits are put in their places.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tail {
     of: Option<Facts>,
     text: Vec<u8>,
-    /// Where the record's own position stands in the text.
+    /// The record's own position, and where it stands in the text.
+    lsn: Lsn,
     own: [Range<usize>; 2],
 }
 
-/// What a tail depends on besides the record's own position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Facts {
-    table: u64,
-    commit_us: i64,
-    now_ns: i64,
-    xid: Option<u32>,
-    last_commit: Option<Lsn>,
-    xmin: Option<u64>,
-    op: Operation,
-    snapshot: SnapshotMarker,
-}
-
-impl Facts {
-    /// None if there is more in the tail than this, which few have.
-    #[inline]
-    pub(super) fn of(
-        block: &SourceBlock,
-        table: &SourceTable,
-        op: Operation,
-        c: &EventContext,
-    ) -> Option<Self> {
-        if c.origin.is_some() {
-            return None;
-        }
-        Some(Self {
-            table: table.id,
-            commit_us: c.commit_us,
-            now_ns: c.now_ns,
-            xid: c.xid,
-            last_commit: c.last_commit_lsn,
-            xmin: block.xmin,
-            op,
-            snapshot: c.snapshot,
-        })
-    }
-}
-
 impl Tail {
-    /// Appends the tail of a record without a transaction block. `close`: what closes the value after the envelope, the
-    /// same for all records of an encoder.
+    /// Appends the tail of a record without a transaction block.
     #[inline]
-    pub(super) fn write(
-        &mut self,
-        block: &SourceBlock,
-        table: &SourceTable,
-        op: Operation,
-        close: &[u8],
-        c: &EventContext,
-        out: &mut Vec<u8>,
-    ) {
-        let Some(facts) = Facts::of(block, table, op, c) else {
-            render(block, table, op, close, c, out);
-            return;
-        };
-        if self.of != Some(facts) || !self.reposition(c.lsn) {
+    pub(super) fn write(&mut self, ending: &Ending<'_>, out: &mut Vec<u8>) {
+        let facts = ending.facts();
+        if facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn) {
             self.text.clear();
-            self.own = render(block, table, op, close, c, &mut self.text);
-            self.of = Some(facts);
+            self.own = ending.render(&mut self.text);
+            (self.of, self.lsn) = (facts, ending.context.lsn);
         }
         out.extend_from_slice(&self.text);
     }
 
-    /// Puts another position in its places; false, with nothing changed, if it has not as many digits.
+    /// Puts another position in its places; false, with nothing changed, if more than its last digits differ.
     #[inline]
     fn reposition(&mut self, lsn: Lsn) -> bool {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(lsn.0).as_bytes();
-        if digits.len() != self.own[0].len() || self.own[0].len() != self.own[1].len() {
+        // As all rows of a snapshot have it.
+        if lsn == self.lsn {
+            return true;
+        }
+        let Some(digits) = last_digits(lsn, self.lsn) else {
+            return false;
+        };
+        // Incremental snapshots have null in the second place.
+        if self.own[0].len() != self.own[1].len() {
             return false;
         }
         for place in &self.own {
-            if let Some(place) = self.text.get_mut(place.clone()) {
-                place.copy_from_slice(digits);
-            }
+            put_last(digits, self.text.get_mut(..place.end));
         }
+        self.lsn = lsn;
         true
     }
 }
 
-/// Appends a tail whose transaction block is null; says where in `out` the record's own position stands, twice.
-pub(super) fn render(
-    block: &SourceBlock,
-    table: &SourceTable,
-    op: Operation,
-    close: &[u8],
-    c: &EventContext,
-    out: &mut Vec<u8>,
-) -> [Range<usize>; 2] {
-    let own = block.write(table, c, out);
-    out.extend_from_slice(b",\"transaction\":null");
-    write_end(op, c.now_ns, close, out);
-    own
+/// Digits of a position that change from record to record.
+const LAST: usize = 8;
+
+/// The last digits of a position whose other ones are those of `former`; none if they are not, or if there are no others.
+#[inline]
+pub(super) fn last_digits(lsn: Lsn, former: Lsn) -> Option<[u8; LAST]> {
+    const BEYOND: u64 = 10_u64.pow(8);
+    let others = lsn.0 / BEYOND;
+    if others == 0 || others != former.0 / BEYOND {
+        return None;
+    }
+    u32::try_from(lsn.0 % BEYOND).ok().map(json::eight_digits)
+}
+
+/// Replaces the last digits of a text.
+#[inline]
+pub(super) fn put_last(digits: [u8; LAST], text: Option<&mut [u8]>) {
+    if let Some(place) = text.and_then(<[u8]>::last_chunk_mut) {
+        *place = digits;
+    }
 }
 
 /// Appends the end of an envelope: the operation, the wall clock, and what closes the value.
@@ -131,6 +158,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::envelope::SnapshotMarker;
 
     /// A tail that is used again gives what a new one gives, whatever differs from the record before.
     #[test]
@@ -140,8 +168,8 @@ mod tests {
         other_xmin.xmin = Some(77);
         let tables = [SourceTable::new("s", "a"), SourceTable::new("s", "b")];
         let base = EventContext {
-            lsn: Lsn(12_345),
-            last_commit_lsn: Some(Lsn(12_000)),
+            lsn: Lsn(123_456_789_012),
+            last_commit_lsn: Some(Lsn(123_456_780_000)),
             xid: Some(7),
             commit_us: 1_795_527_662_098_465,
             now_ns: 1_795_527_662_454_910_007,
@@ -154,14 +182,18 @@ mod tests {
         };
         let contexts = [
             base.clone(),
-            with(|c| c.lsn = Lsn(54_321)),
+            with(|c| c.lsn = Lsn(123_499_999_999)),
+            with(|c| c.lsn = Lsn(123_500_000_000)),
             with(|c| c.lsn = Lsn(1_000_000_000_000)),
+            with(|c| c.lsn = Lsn(54_321)),
+            with(|c| c.lsn = Lsn(u64::MAX)),
             with(|c| c.xid = None),
             with(|c| c.last_commit_lsn = None),
             with(|c| c.commit_us += 1),
             with(|c| c.now_ns += 1),
             with(|c| c.snapshot = SnapshotMarker::First),
             with(|c| c.snapshot = SnapshotMarker::Incremental),
+            with(|c| (c.snapshot, c.lsn) = (SnapshotMarker::Incremental, Lsn(123_456_789_013))),
             with(|c| c.origin = Some((Arc::from("o"), Lsn(3)))),
         ];
         let mut used = Tail::default();
@@ -171,8 +203,15 @@ mod tests {
                     let (table, block) = (&tables[(i + k) % 2], [&block, &other_xmin][(j + k) % 2]);
                     let op = [Operation::Create, Operation::Delete][(i * j) % 2];
                     let (mut again, mut rendered) = (Vec::new(), Vec::new());
-                    used.write(block, table, op, b"}", c, &mut again);
-                    render(block, table, op, b"}", c, &mut rendered);
+                    let ending = Ending {
+                        block,
+                        table,
+                        op,
+                        context: c,
+                        close: b"}",
+                    };
+                    used.write(&ending, &mut again);
+                    ending.render(&mut rendered);
                     assert_eq!(
                         String::from_utf8(again).unwrap(),
                         String::from_utf8(rendered).unwrap()

@@ -70,6 +70,7 @@ const BAD_DATE: Fault = Fault::Malformed("not a date in ISO style");
 const BAD_TIME: Fault = Fault::Malformed("not a time in ISO style");
 
 /// Reads `2024-02-29`, `0044-03-15 BC`, `infinity`.
+#[inline]
 pub(super) fn parse_date(text: &[u8]) -> Result<Bounded<Date>, Fault> {
     if let Some(end) = parse_infinity(text) {
         return Ok(end);
@@ -111,6 +112,7 @@ pub(super) fn parse_zoned_time(text: &[u8]) -> Result<(i64, i64), Fault> {
     }
 }
 
+#[inline]
 fn parse_infinity<T>(text: &[u8]) -> Option<Bounded<T>> {
     match text {
         b"infinity" => Some(Bounded::Infinity),
@@ -119,6 +121,7 @@ fn parse_infinity<T>(text: &[u8]) -> Option<Bounded<T>> {
     }
 }
 
+#[inline]
 fn with_era(date: Date, rest: &[u8]) -> Option<Date> {
     match rest {
         [] => Some(date),
@@ -141,37 +144,54 @@ pub(super) fn has_shape<const N: usize>(text: &[u8; N], shape: &[u8; N]) -> bool
     !other
 }
 
-/// Whether all bytes are digits.
 #[inline]
-pub(super) fn all_digits(text: &[u8]) -> bool {
-    text.iter().all(u8::is_ascii_digit)
+fn take_date(text: &[u8]) -> Option<(Date, &[u8])> {
+    if let Some((date, rest)) = text.split_first_chunk()
+        && let Some(date) = four_digit_date(date)
+    {
+        return Some((date, rest));
+    }
+    take_other_date(text)
 }
 
-fn take_date(text: &[u8]) -> Option<(Date, &[u8])> {
-    /// `2024-02-29`
-    const LENGTH: usize = 10;
-    if let Some((date, rest)) = text.split_first_chunk::<LENGTH>()
-        && let (Some(head), Some(tail)) = (date.first_chunk::<8>(), date.last_chunk::<8>())
-        && has_shape(head, b"0000-00-")
-        && has_shape(tail, b"00-00-00")
-    {
-        let [y1, y2, y3, y4, _, m1, m2, _, d1, d2] = date.map(|b| u32::from(b & 0xf));
-        let (month, day) = (m1 * 10 + m2, d1 * 10 + d2);
-        let valid = (1..=12).contains(&month) && (1..=31).contains(&day);
-        let year = i64::from(y1 * 1000 + y2 * 100 + y3 * 10 + y4);
-        return valid.then_some((Date { year, month, day }, rest));
+/// Reads `2024-02-29`: a date whose year has four digits.
+#[inline]
+pub(super) fn four_digit_date(text: &[u8; 10]) -> Option<Date> {
+    let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
+    if !has_shape(head, b"0000-00-") || !has_shape(tail, b"00-00-00") {
+        return None;
     }
-    let (year, rest) = match text {
-        [a, b, c, d, b'-', rest @ ..] => (pair(*a, *b)? * 100 + pair(*c, *d)?, rest),
-        _ => take_long_year(text)?,
-    };
+    let (head, tail) = (pairs(*head), pairs(*tail));
+    let year = u32::from(head[0]) * 100 + u32::from(head[2]);
+    date_of(year, head[5].into(), tail[6].into())
+}
+
+/// What each digit makes with the next one.
+#[inline]
+fn pairs(digits: [u8; 8]) -> [u8; 8] {
+    const VALUES: u64 = u64::MAX / 255 * 0xf;
+    let values = u64::from_le_bytes(digits) & VALUES;
+    (values * 10 + (values >> 8)).to_le_bytes()
+}
+
+#[inline]
+fn date_of(year: u32, month: u32, day: u32) -> Option<Date> {
+    let valid = (1..=12).contains(&month) && (1..=31).contains(&day);
+    let year = year.into();
+    valid.then_some(Date { year, month, day })
+}
+
+/// A date whose year has not four digits.
+#[cold]
+fn take_other_date(text: &[u8]) -> Option<(Date, &[u8])> {
+    if text.get(4) == Some(&b'-') {
+        return None;
+    }
+    let (year, rest) = take_long_year(text)?;
     let [a, b, b'-', c, d, rest @ ..] = rest else {
         return None;
     };
-    let (month, day) = (pair(*a, *b)?, pair(*c, *d)?);
-    let valid = (1..=12).contains(&month) && (1..=31).contains(&day);
-    let year = i64::from(year);
-    valid.then_some((Date { year, month, day }, rest))
+    Some((date_of(year, pair(*a, *b)?, pair(*c, *d)?)?, rest))
 }
 
 /// Years beyond 9999; PostgreSQL's calendar ends in 5874897.

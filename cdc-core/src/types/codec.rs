@@ -3,6 +3,7 @@
 use super::array::ArrayCodec;
 use super::binary;
 use super::decimal::{self, Money};
+use super::digits::{all_digits, append_digits};
 use super::error::{Fault, Written};
 use super::geometry;
 use super::hstore;
@@ -158,7 +159,7 @@ impl Codec {
 pub(super) fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
     const LONGEST: usize = 20;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
-    if digits.is_empty() || text.len() > LONGEST || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || text.len() > LONGEST || !all_digits(digits) {
         return Err(Fault::Malformed("not an integer"));
     }
     out.extend_from_slice(text);
@@ -176,13 +177,7 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > MOST {
         return None;
     }
-    let mut value = 0;
-    for b in digits {
-        if !b.is_ascii_digit() {
-            return None;
-        }
-        value = value * 10 + i64::from(b & 0xf);
-    }
+    let value = append_digits(0, digits)?.cast_signed();
     Some(if negative { -value } else { value })
 }
 

@@ -1,5 +1,6 @@
 //! `numeric` and `money`: decimal text to an unscaled two's-complement integer in base64, or to other forms.
 
+use super::digits::append_digits;
 use super::error::{Fault, Written};
 use crate::json;
 
@@ -214,20 +215,25 @@ pub(super) fn short_unscaled(text: &[u8], scale: i32) -> Option<i64> {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    if digits.len() > LONGEST - usize::from(scale == 0) || !digits.first()?.is_ascii_digit() {
+    if digits.len() > LONGEST - usize::from(scale == 0) {
         return None;
     }
-    let (mut value, mut point) = (0_i64, digits.len());
-    for (at, b) in digits.iter().enumerate() {
-        match b {
-            b'0'..=b'9' => value = value * 10 + i64::from(b & 0xf),
-            b'.' if point == digits.len() => point = at,
-            _ => return None,
-        }
+    let scale = usize::try_from(scale).ok()?;
+    let point = if scale == 0 {
+        digits.len()
+    } else {
+        digits.len().checked_sub(1 + scale)?
+    };
+    let (whole, fraction) = digits.split_at_checked(point)?;
+    if whole.is_empty() {
+        return None;
     }
-    let fraction = digits.len() - (point + 1).min(digits.len());
-    let exact = usize::try_from(scale) == Ok(fraction) && (scale == 0) == (point == digits.len());
-    exact.then_some(if negative { -value } else { value })
+    let mut value = append_digits(0, whole)?;
+    if let [point, fraction @ ..] = fraction {
+        value = append_digits(value, fraction).filter(|_| *point == b'.')?;
+    }
+    let value = value.cast_signed();
+    Some(if negative { -value } else { value })
 }
 
 /// Appends a number as base64 of big-endian two's complement in quotes, without redundant leading bytes.

@@ -11,6 +11,7 @@ mod calendar;
 mod codec;
 mod decimal;
 mod default;
+mod digits;
 mod error;
 mod geometry;
 mod hstore;
@@ -134,9 +135,9 @@ impl ColumnWriter {
 
     /// Appends the JSON token of a value in text form; false, with nothing appended, if there is something to say about
     /// it, which [`write`](Self::write) does.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_text(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        // The commonest, without a call of what writes them all.
+        // The commonest where they are wanted, without a call of what writes them all. They append nothing if they fail.
         match self.codec {
             Codec::Text => {
                 json::write_str(out, text);
@@ -144,6 +145,12 @@ impl ColumnWriter {
             }
             Codec::Integer(_) | Codec::Oid => codec::write_integer(text, out).is_ok(),
             Codec::Bool => codec::write_bool(text, out).is_ok(),
+            Codec::Decimal {
+                scale,
+                format: DecimalFormat::Base64,
+            } => decimal::write_decimal(text, scale, out).is_ok(),
+            Codec::Date(form) => temporal::write_date(text, form, out).is_ok(),
+            Codec::ZonedTimestamp { digits } => temporal::write_zoned_timestamp(text, digits, out).is_ok(),
             _ => self.write_rarer(text, out),
         }
     }
@@ -175,6 +182,7 @@ impl ColumnWriter {
         }
     }
 
+    #[inline(never)]
     fn write_rarer(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let written = self.codec.write(text, out).is_ok();

@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use super::super::json::Cursor;
-use super::encode::long;
+use super::encode::varint;
 use super::schema::{Member, Node, Width};
 use super::transcode;
+use crate::append::Few;
 
 /// What stands before each record of a schema in a topic, and how its members are written.
 #[derive(Clone, Debug)]
@@ -137,11 +138,10 @@ impl AvroMember {
     /// Appends a string; false, with nothing appended, if it is another member or the text not UTF-8.
     #[inline]
     pub(crate) fn string(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.shape != Shape::String || std::str::from_utf8(text).is_err() {
+        if self.shape != Shape::String || !is_utf8(text) {
             return false;
         }
-        self.some(out);
-        length(text.len(), out);
+        length(text.len()).behind(self.branch).append(out);
         out.extend_from_slice(text);
         true
     }
@@ -155,8 +155,7 @@ impl AvroMember {
         if n < least || n > most {
             return false;
         }
-        self.some(out);
-        long(n, out);
+        varint(n).behind(self.branch).append(out);
         true
     }
 
@@ -166,8 +165,8 @@ impl AvroMember {
         if self.shape != Shape::Boolean {
             return false;
         }
-        self.some(out);
-        out.push(u8::from(value));
+        let value = Few::new(value.into(), 1);
+        value.behind(self.branch).append(out);
         true
     }
 
@@ -177,12 +176,14 @@ impl AvroMember {
         if self.shape != Shape::Decimal {
             return false;
         }
-        self.some(out);
         let significant = 64 - (unscaled ^ (unscaled >> 63)).leading_zeros();
-        let count = significant as usize / 8 + 1;
-        length(count, out);
-        let bytes = unscaled.to_be_bytes();
-        out.extend_from_slice(bytes.get(bytes.len() - count..).unwrap_or_default());
+        let count = significant / 8 + 1;
+        let bytes = (unscaled.cast_unsigned() << (64 - 8 * count)).swap_bytes();
+        let value = Few::new(
+            u128::from(bytes) << 8 | u128::from(count << 1),
+            1 + count as usize,
+        );
+        value.behind(self.branch).append(out);
         true
     }
 
@@ -212,6 +213,48 @@ fn null_of(node: &Node) -> Option<Box<[u8]>> {
 }
 
 #[inline]
-fn length(n: usize, out: &mut Vec<u8>) {
-    long(i64::try_from(n).unwrap_or(i64::MAX), out);
+fn length(n: usize) -> Few {
+    varint(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// Whether a text is UTF-8, which nearly all is by being ASCII.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    const HIGH: u64 = u64::MAX / 255 * 0x80;
+    let other = |word: &[u8; 8]| u64::from_le_bytes(*word) & HIGH;
+    // The last bytes are looked at in a whole word, with some of the others a second time.
+    let ascii = if let Some(last) = text.last_chunk() {
+        let (words, _) = text.as_chunks();
+        let ascii = words.iter().take_while(|word| other(word) == 0).count();
+        if ascii == words.len() && other(last) == 0 {
+            return true;
+        }
+        ascii * 8
+    } else {
+        if let (Some([a, b, c, d]), Some([e, f, g, h])) = (text.first_chunk(), text.last_chunk())
+            && other(&[*a, *b, *c, *d, *e, *f, *g, *h]) == 0
+        {
+            return true;
+        }
+        0
+    };
+    text.get(ascii..)
+        .is_some_and(|rest| std::str::from_utf8(rest).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn utf8_is_told(text in any::<String>(), cut in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+            prop_assert!(is_utf8(text.as_bytes()));
+            let mut broken = text.into_bytes();
+            broken.insert(cut.index(broken.len() + 1), byte);
+            prop_assert_eq!(is_utf8(&broken), std::str::from_utf8(&broken).is_ok());
+        }
+    }
 }

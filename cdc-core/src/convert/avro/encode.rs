@@ -2,6 +2,7 @@
 
 use super::super::ConvertError;
 use super::schema::{Node, Width};
+use crate::append::Few;
 use crate::record::Value;
 
 /// Appends a value.
@@ -98,35 +99,33 @@ fn mismatch(node: &Node, value: &Value) -> ConvertError {
     ConvertError::new(format!("{} where the schema has {wanted}", value.kind_name()))
 }
 
-/// Appends a number: zigzag, seven bits a byte, the lowest first.
+/// Appends a number.
 #[inline]
 pub(super) fn long(n: i64, out: &mut Vec<u8>) {
-    if let n @ 0..0x40 = n {
-        // As most lengths are.
-        return out.push(low(n.cast_unsigned() << 1));
-    }
-    let (bytes, length) = varint(n);
-    let end = out.len() + length;
-    out.extend_from_slice(&bytes);
-    out.truncate(end);
+    varint(n).append(out);
 }
 
-/// A number's bytes and how many they are.
+/// A number's bytes: zigzag, seven bits a byte, the lowest first, each but the last one with the highest bit.
 #[inline]
-pub(crate) fn varint(n: i64) -> ([u8; 16], usize) {
-    let mut bytes = [0; 16];
-    let mut rest = (n << 1 ^ n >> 63).cast_unsigned();
-    let mut length = 0;
-    for place in &mut bytes {
-        length += 1;
-        if rest < 0x80 {
-            *place = low(rest);
-            break;
-        }
-        *place = low(rest) | 0x80;
-        rest >>= 7;
+pub(crate) fn varint(n: i64) -> Few {
+    const MORE: u128 = u128::MAX / 255 * 0x80;
+    if let 0..0x40 = n {
+        // As most lengths are.
+        return Few::new(u128::from(n.cast_unsigned() << 1), 1);
     }
-    (bytes, length)
+    let zigzag = (n << 1 ^ n >> 63).cast_unsigned();
+    let (low, high) = (zigzag & u64::MAX >> 8, zigzag >> 56);
+    let bytes = u128::from(sevens(low)) | u128::from(high & 0x7f | high >> 7 << 8) << 64;
+    let len = (70 - (zigzag | 1).leading_zeros() as usize) / 7;
+    Few::new(bytes | MORE & !(u128::MAX << (8 * (len - 1))), len)
+}
+
+/// Puts the 56 lowest bits of a number into eight bytes, seven each.
+#[inline]
+fn sevens(n: u64) -> u64 {
+    let halves = n & 0x0fff_ffff | n << 4 & 0x0fff_ffff << 32;
+    let quarters = halves & 0x3fff_0000_3fff | halves << 2 & 0x3fff_0000_3fff << 16;
+    quarters & 0x7f_007f_007f_007f | quarters << 1 & 0x7f_007f_007f_007f << 8
 }
 
 fn bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -145,8 +144,25 @@ fn block(n: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The lowest eight bits.
-fn low(n: u64) -> u8 {
-    let [low, ..] = n.to_le_bytes();
-    low
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn numbers_take_seven_bits_a_byte(n in any::<i64>(), bits in 0_u32..64) {
+            let n = n >> bits;
+            let mut rest = (n << 1 ^ n >> 63).cast_unsigned();
+            let mut expected = Vec::new();
+            while rest >= 0x80 {
+                expected.push(rest.to_le_bytes()[0] | 0x80);
+                rest >>= 7;
+            }
+            expected.push(rest.to_le_bytes()[0]);
+            let written = varint(n);
+            prop_assert_eq!(written.as_bytes(), expected);
+        }
+    }
 }
