@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::incremental::{ChunkReply, Execute, Watch};
 use crate::envelope::{Encoder, EventContext, OldRow, RelationPlan, RowOp, SnapshotMarker};
 use crate::pgoutput::{Assembler, Message, Oids, OldTuple, Pushed, Relation, StreamedCommit, Tuple};
 use crate::row::ColumnRef;
-use crate::schema::Oid;
+use crate::schema::{Oid, Table};
 use crate::{Batch, Checkpoint, Error, ErrorKind, Lsn, Position};
 
 /// What the caller does after a message.
@@ -19,6 +20,10 @@ pub(crate) enum Step {
     Continue,
     /// Look this relation up and call [`Translator::define`] before anything else.
     Define(Relation),
+    /// Look up the captured tables and call [`Translator::execute`] before anything else.
+    Execute(Execute),
+    /// Wait for [`Translator::reply`] and [`Translator::take`] it before anything else.
+    AwaitChunk,
 }
 
 /// Turns messages into records, in commit order.
@@ -39,6 +44,16 @@ impl Translator {
         }
     }
 
+    /// Follows signals from now on.
+    ///
+    /// # Errors
+    /// If the reader has ended.
+    pub(crate) fn watching(mut self, mut watch: Watch) -> Result<Self, Error> {
+        watch.proceed(&self.rows.encoder)?;
+        self.rows.watch = Some(Box::new(watch));
+        Ok(self)
+    }
+
     /// One pgoutput message with its WAL position.
     pub(crate) fn push(&mut self, lsn: Lsn, payload: &[u8], out: &mut Batch) -> Result<Step, Error> {
         match self.assembler.push(lsn, payload)? {
@@ -53,18 +68,26 @@ impl Translator {
         }
     }
 
-    /// Whether a streamed transaction is being delivered: [`replay`](Self::replay) comes before the next message.
+    /// Whether a streamed transaction or a chunk of an incremental snapshot is being delivered:
+    /// [`replay`](Self::replay) comes before the next message.
     pub(crate) fn is_replaying(&self) -> bool {
-        self.replaying.is_some()
+        self.replaying.is_some() || self.rows.held.is_some()
     }
 
-    /// Delivers more of a streamed transaction: until `out` holds `limit` bytes, or some thousand messages, for rows that
+    /// Delivers more of a streamed transaction, or of a chunk: until `out` holds `limit` bytes, or some thousand messages, for rows that
     /// were delivered before or are not captured fill no batch.
     pub(crate) fn replay(&mut self, out: &mut Batch, limit: usize) -> Result<Step, Error> {
         /// A few milliseconds' work.
         const MESSAGES: usize = 4096;
         for _ in 0..MESSAGES {
             if out.bytes_len() >= limit {
+                break;
+            }
+            if self.rows.held.is_some() {
+                self.rows.write_chunk(out, limit)?;
+                continue;
+            }
+            if self.replaying.is_none() {
                 break;
             }
             let Some((lsn, message)) = self.assembler.next_replayed()? else {
@@ -75,7 +98,7 @@ impl Translator {
                 return Ok(Step::Continue);
             };
             let step = self.rows.message(lsn, message, out)?;
-            if matches!(step, Step::Define(_)) {
+            if !matches!(step, Step::Continue) {
                 return Ok(step);
             }
         }
@@ -85,6 +108,34 @@ impl Translator {
     /// The plan of a relation; none if it is not captured.
     pub(crate) fn define(&mut self, oid: Oid, plan: Option<Arc<RelationPlan>>) {
         self.rows.plans.insert(oid, plan);
+    }
+
+    /// Takes note of how the stream describes a table, captured or not.
+    pub(crate) fn describe(&mut self, table: &Table) -> Result<(), Error> {
+        let Rows { watch, encoder, .. } = &mut self.rows;
+        match watch {
+            Some(watch) => watch.describe(table, encoder),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to read tables as a signal asks; `captured`: those that are captured now.
+    pub(crate) fn execute(&mut self, execute: &Execute, captured: &[Table]) -> Result<(), Error> {
+        self.rows
+            .watched(|watch, encoder| watch.execute(execute, captured, encoder))
+    }
+
+    /// The next reply of the reader of chunks; never, if signals are not followed. Cancel safe.
+    pub(crate) async fn reply(&mut self) -> Result<ChunkReply, Error> {
+        match &mut self.rows.watch {
+            Some(watch) => watch.reply().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes a reply.
+    pub(crate) fn take(&mut self, reply: ChunkReply) -> Result<(), Error> {
+        self.rows.watched(|watch, encoder| watch.take(reply, encoder))
     }
 
     /// Encoder, to compile plans with.
@@ -139,6 +190,10 @@ struct Rows {
     old: Vec<ColumnRef>,
     /// Takes what is encoded only to keep the counters of transaction metadata right.
     scratch: Batch,
+    /// Follows the signal table, if there is one.
+    watch: Option<Box<Watch>>,
+    /// The closing mark of a chunk whose rows are being written.
+    held: Option<Held>,
 }
 
 impl Rows {
@@ -149,6 +204,7 @@ impl Rows {
             last_commit_lsn,
             version_lsn: from.last_commit_lsn.max(from.resume_lsn),
             position: from.position,
+            sub: 0,
             xid: None,
             commit_us: from.commit_us,
             now_ns: 0,
@@ -166,10 +222,28 @@ impl Rows {
             new: Vec::new(),
             old: Vec::new(),
             scratch: Batch::default(),
+            watch: None,
+            held: None,
         }
     }
 
     fn message(&mut self, lsn: Lsn, message: Message<'_>, out: &mut Batch) -> Result<Step, Error> {
+        if self.watch.is_some() {
+            match self.look(lsn, &message)? {
+                Look::Pass => {}
+                Look::Hold => return Ok(Step::Continue),
+                Look::Then(step) => {
+                    let written = self.handle(lsn, message, out)?;
+                    debug_assert!(matches!(written, Step::Continue), "a row wants nothing else");
+                    return Ok(step);
+                }
+            }
+        }
+        self.handle(lsn, message, out)
+    }
+
+    #[inline(always)]
+    fn handle(&mut self, lsn: Lsn, message: Message<'_>, out: &mut Batch) -> Result<Step, Error> {
         match message {
             Message::Begin {
                 final_lsn,
@@ -228,6 +302,9 @@ impl Rows {
         c.position = Position { commit_lsn, seq: 0 };
         c.lsn = if lsn.is_zero() { commit_lsn } else { lsn };
         self.checkpoint.xid = Some(xid);
+        if let Some(watch) = &mut self.watch {
+            watch.begin(xid, commit_lsn);
+        }
         let fresh = self.context.position > self.delivered;
         let pen = self.pen(fresh, out);
         pen.encoder.begin(pen.context, pen.out)
@@ -395,51 +472,18 @@ impl Rows {
     }
 }
 
-/// Enough for one ordinary row; a larger one is given back.
-const SCRATCH_BYTES: usize = 64 << 10;
-
-/// What writing one record takes.
-struct Pen<'a> {
-    encoder: &'a mut Encoder,
-    context: &'a EventContext,
-    /// Where the record goes: the batch, or nowhere if it was delivered before.
-    out: &'a mut Batch,
-    new: &'a mut Vec<ColumnRef>,
-    old: &'a mut Vec<ColumnRef>,
-}
-
-impl<'a> Pen<'a> {
-    #[inline]
-    fn new(
-        encoder: &'a mut Encoder,
-        context: &'a EventContext,
-        scratch: &'a mut Batch,
-        (new, old): (&'a mut Vec<ColumnRef>, &'a mut Vec<ColumnRef>),
-        fresh: bool,
-        out: &'a mut Batch,
-    ) -> Self {
-        let out = if fresh {
-            out
-        } else {
-            scratch.reset(SCRATCH_BYTES);
-            scratch
-        };
-        Self {
-            encoder,
-            context,
-            out,
-            new,
-            old,
-        }
-    }
-}
-
 fn old_row<'a>(tuple: &OldTuple<'a>, refs: &'a mut Vec<ColumnRef>) -> Result<OldRow<'a>, Error> {
     Ok(match tuple {
         OldTuple::Key(t) => OldRow::Key(t.read(refs)?),
         OldTuple::Full(t) => OldRow::Full(t.read(refs)?),
     })
 }
+
+mod pen;
+mod watched;
+
+use pen::Pen;
+use watched::{Held, Look};
 
 #[cfg(test)]
 mod tests;
