@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Initial snapshot.
+use super::signals::IncrementalConfig;
+
+/// Snapshots.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotConfig {
@@ -17,6 +19,8 @@ pub struct SnapshotConfig {
     pub include: Vec<String>,
     /// SELECT to use instead of the whole table, by `schema.table`. It must return every column in the table's order.
     pub overrides: BTreeMap<String, String>,
+    /// Incremental snapshots, which signals ask for.
+    pub incremental: IncrementalConfig,
 }
 
 impl Default for SnapshotConfig {
@@ -26,6 +30,7 @@ impl Default for SnapshotConfig {
             max_threads: 2,
             include: Vec::new(),
             overrides: BTreeMap::new(),
+            incremental: IncrementalConfig::default(),
         }
     }
 }
