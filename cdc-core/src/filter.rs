@@ -75,6 +75,8 @@ pub struct Capture {
     columns: Compiled,
     message_prefixes: Compiled,
     ignore_builtin: bool,
+    /// Schema and name of the signal table, which is captured whatever the filters say.
+    signals: Option<(String, String)>,
 }
 
 impl Capture {
@@ -90,12 +92,31 @@ impl Capture {
             columns: Compiled::new("column", &filters.columns)?,
             message_prefixes: Compiled::new("message.prefix", &filters.message_prefixes)?,
             ignore_builtin: filters.ignore_builtin,
+            signals: None,
         })
+    }
+
+    /// Captures the signal table too, with all its columns.
+    #[must_use]
+    pub fn with_signals(self, schema: &str, table: &str) -> Self {
+        Self {
+            signals: Some((schema.to_owned(), table.to_owned())),
+            ..self
+        }
+    }
+
+    fn is_signals(&self, schema: &str, table: &str) -> bool {
+        self.signals
+            .as_ref()
+            .is_some_and(|(s, t)| s == schema && t == table)
     }
 
     /// Whether rows of this table are captured.
     #[must_use]
     pub fn table(&self, schema: &str, table: &str) -> bool {
+        if self.is_signals(schema, table) {
+            return true;
+        }
         let builtin = self.ignore_builtin && is_builtin(schema, table);
         !builtin && self.schemas.passes(schema) && self.tables.passes(&format!("{schema}.{table}"))
     }
@@ -103,7 +124,9 @@ impl Capture {
     /// Whether this column is in the values of its table.
     #[must_use]
     pub fn column(&self, schema: &str, table: &str, column: &str) -> bool {
-        self.columns.is_open() || self.columns.passes(&format!("{schema}.{table}.{column}"))
+        self.columns.is_open()
+            || self.is_signals(schema, table)
+            || self.columns.passes(&format!("{schema}.{table}.{column}"))
     }
 
     /// Whether messages with this prefix are captured.
@@ -185,6 +208,12 @@ impl RegexList {
     #[must_use]
     pub fn is_match(&self, name: &str) -> bool {
         self.position(name).is_some()
+    }
+
+    /// Whether the expression at `index` matches the whole of `name`.
+    #[must_use]
+    pub fn matches_at(&self, index: usize, name: &str) -> bool {
+        self.items.get(index).is_some_and(|r| r.is_match(name))
     }
 
     /// Index of the first expression that matches the whole of `name`.

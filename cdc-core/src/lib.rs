@@ -24,6 +24,7 @@ pub mod error;
 pub mod filter;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod incremental;
 pub mod json;
 pub mod lsn;
 pub mod offset;

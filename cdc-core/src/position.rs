@@ -1,6 +1,9 @@
 //! Positions in the stream of committed transactions, and what is stored of them.
 
+use std::sync::Arc;
+
 use crate::Lsn;
+use crate::incremental::IncrementalProgress;
 
 /// Position of one row: its transaction's commit, and its number in it.
 ///
@@ -45,4 +48,6 @@ pub struct Checkpoint {
     pub commit_us: i64,
     /// State of the initial snapshot.
     pub snapshot: SnapshotProgress,
+    /// The incremental snapshot that is under way, if one is. Shared, as each batch carries a checkpoint.
+    pub incremental: Option<Arc<IncrementalProgress>>,
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use cdc_core::engine::{SnapshotJob, Snapshotter, USERS_SEARCH_PATH};
+use cdc_core::engine::{ChunkJob, SnapshotJob, Snapshotter, USERS_SEARCH_PATH};
 use cdc_core::filter::RegexList;
 use cdc_core::seam::BoxFuture;
 use cdc_core::wire::{Purpose, Session, quote_literal};
 use cdc_core::{Batch, Error, ErrorKind, Lsn};
 use tokio::sync::mpsc;
 
+use crate::chunk;
 use crate::options::SnapshotOptions;
 use crate::order::forward;
 use crate::worker::{RowWriter, Shared, Task, context, work};
@@ -96,6 +97,10 @@ impl CopySnapshotter {
 impl Snapshotter for CopySnapshotter {
     fn begin(&self, job: SnapshotJob) -> BoxFuture<'_, Result<mpsc::Receiver<Result<Batch, Error>>, Error>> {
         Box::pin(self.start(job))
+    }
+
+    fn read_chunks(&self, job: ChunkJob) -> BoxFuture<'static, ()> {
+        Box::pin(chunk::serve(job))
     }
 }
 

@@ -216,6 +216,7 @@ pub(crate) fn context(lsn: Lsn, version: Option<Lsn>, xid: Option<u32>, at_us: i
             commit_lsn: lsn,
             seq: 0,
         },
+        sub: 0,
         xid,
         commit_us: at_us,
         now_ns: 0,

@@ -11,6 +11,7 @@ pub(super) fn source(config: &SourceConfig, problems: &mut Vec<Problem>) -> Opti
         problems.push(Problem::new("source.publication.name", "must be 1 to 63 bytes"));
     }
     check_numbers(config, problems);
+    super::signals::check(config, problems);
     check_patterns("source.snapshot.include", &config.snapshot.include, problems);
     for table in config.snapshot.overrides.keys().filter(|t| !t.contains('.')) {
         let path = format!("source.snapshot.overrides.{table}");
@@ -36,6 +37,10 @@ pub(super) fn source(config: &SourceConfig, problems: &mut Vec<Problem>) -> Opti
         message_prefixes: config.message_prefixes.clone(),
         ignore_builtin: config.ignore_builtin,
     });
+    let capture = match config.signal_options() {
+        Some(signals) => capture.map(|c| c.with_signals(&signals.schema, &signals.table)),
+        None => capture,
+    };
     capture
         .map_err(|e| problems.push(Problem::new("source", e.chain())))
         .ok()

@@ -14,6 +14,7 @@ mod output;
 mod problem;
 pub mod schema;
 mod secret;
+mod signals;
 mod snapshot;
 mod source;
 mod validate;
@@ -33,6 +34,7 @@ pub use self::output::{
 };
 pub(crate) use self::problem::nearest;
 pub use self::problem::{Diagnostic, Problem};
+pub use self::signals::{IncrementalConfig, SignalsConfig, WatermarksConfig};
 pub use self::snapshot::{SnapshotConfig, SnapshotMode};
 pub use self::source::{
     Budget, ChannelBinding, HeartbeatConfig, PublicationAutocreate, PublicationConfig, RetryConfig,

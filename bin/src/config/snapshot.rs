@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Initial snapshot.
+use super::signals::IncrementalConfig;
+
+/// Snapshots.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotConfig {
@@ -18,6 +20,8 @@ pub struct SnapshotConfig {
     /// SELECT to use instead of the whole table, by `schema.table`. It must return every column in the table's order;
     /// NULL will do for one that is left out.
     pub overrides: BTreeMap<String, String>,
+    /// Incremental snapshots, which signals ask for.
+    pub incremental: IncrementalConfig,
 }
 
 impl Default for SnapshotConfig {
@@ -27,6 +31,7 @@ impl Default for SnapshotConfig {
             max_threads: 2,
             include: Vec::new(),
             overrides: BTreeMap::new(),
+            incremental: IncrementalConfig::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::signals::SignalsConfig;
 use super::snapshot::SnapshotConfig;
 
 /// The database to read from, and how.
@@ -66,6 +67,8 @@ pub struct SourceConfig {
     pub ignore_builtin: bool,
     /// Initial snapshot.
     pub snapshot: SnapshotConfig,
+    /// Signals, which ask for incremental snapshots. Without this section none are followed.
+    pub signals: Option<SignalsConfig>,
     /// Streaming.
     pub streaming: StreamingConfig,
     /// Heartbeats.
@@ -102,6 +105,7 @@ impl Default for SourceConfig {
             message_prefixes: NameFilter::default(),
             ignore_builtin: true,
             snapshot: SnapshotConfig::default(),
+            signals: None,
             streaming: StreamingConfig::default(),
             heartbeat: HeartbeatConfig::default(),
             memory: Budget::default(),

@@ -7,6 +7,8 @@ use cdc_core::engine::SourceOptions;
 use cdc_core::schema::Table;
 use cdc_core::wire::quote_ident;
 
+use super::signals;
+
 /// The whole script, for the role in use, or for one to be made if that is a superuser's.
 pub(super) fn script(role: &str, o: &SourceOptions, tables: &[Table], has_publication: bool) -> String {
     let role = quote_ident(if matches!(role, "postgres" | "") {
@@ -40,6 +42,10 @@ pub(super) fn script(role: &str, o: &SourceOptions, tables: &[Table], has_public
     let names = names.collect::<Vec<_>>().join(", ");
     if !names.is_empty() {
         line(format_args!("GRANT SELECT ON TABLE {names} TO {role};"));
+        if let Some(s) = &o.signals {
+            let (rights, table) = (signals::privileges(s).join(", "), signals::quoted(s));
+            line(format_args!("GRANT {rights} ON TABLE {table} TO {role};"));
+        }
         let publication = quote_ident(&o.publication.name);
         let verb = if has_publication {
             "-- done: CREATE"
@@ -62,6 +68,7 @@ pub(super) fn script(role: &str, o: &SourceOptions, tables: &[Table], has_public
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cdc_core::engine::SignalOptions;
     use cdc_core::wire::ConnectOptions;
 
     #[test]
@@ -83,6 +90,16 @@ mod tests {
             "{sql}"
         );
         assert!(sql.contains("\nCREATE PUBLICATION \"my pub\" FOR TABLE"), "{sql}");
+        let signals = SourceOptions {
+            signals: Some(SignalOptions::new("a", "sig")),
+            ..o.clone()
+        };
+        assert!(!sql.contains("INSERT"));
+        let sql = script("cdc", &signals, std::slice::from_ref(&table), false);
+        assert!(
+            sql.contains("GRANT INSERT ON TABLE \"a\".\"sig\" TO \"cdc\";"),
+            "{sql}"
+        );
         assert!(script("cdc", &o, &[table], true).contains("-- done: CREATE PUBLICATION"));
     }
 }

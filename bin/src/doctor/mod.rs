@@ -4,6 +4,7 @@ mod downstream;
 mod grants;
 mod report;
 mod server;
+mod signals;
 mod tables;
 
 use cdc_core::Error;
@@ -52,6 +53,7 @@ async fn examine_source(o: &SourceOptions, config: &Validated, report: &mut Repo
     tables::publication(&mut sql, o, &found, report).await?;
     tables::identities(&found, report);
     tables::privileges(&mut sql, &found, report).await?;
+    signals::examine(&mut sql, o, &found, report).await?;
     report.sql = grants::script(&role, o, &found, report.has_publication);
     Ok(())
 }

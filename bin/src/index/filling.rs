@@ -216,6 +216,8 @@ impl FromTable {
         let source = source(config)?;
         let c = &source.config;
         let mut options = assemble::source_options(source, source.connect.clone());
+        // Signals are for the pipeline, which writes what they ask for into the index that it fills.
+        options.signals = None;
         options.slot.name = format!("pgcdc_rebuild_{}", std::process::id());
         options.slot.create = true;
         options.slot.temporary = true;

@@ -99,6 +99,7 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
         }),
         stream_params: c.streaming.params.clone().into_iter().collect(),
         initial_statements: c.initial_statements.clone(),
+        signals: c.signal_options(),
     }
 }
 

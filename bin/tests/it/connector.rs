@@ -85,7 +85,10 @@ fn what_only_java_or_a_later_version_has_is_refused_by_name() {
             "guardrail.collections.max=5",
             "the number of tables is not limited",
         ),
-        ("signal.data.collection=public.s", "signal.data.collection: "),
+        (
+            "signal.data.collection=public.s,public.t",
+            "signal.data.collection: must name one table",
+        ),
         ("signal.enabled.channels=kafka", "signal.enabled.channels: "),
         (
             "notification.enabled.channels=sink",

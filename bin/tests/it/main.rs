@@ -13,6 +13,7 @@ mod errors;
 mod import;
 mod import_converters;
 mod import_sink;
+mod incremental;
 mod index_errors;
 mod index_letters;
 mod index_rebuild;

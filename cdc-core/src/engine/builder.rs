@@ -22,11 +22,13 @@ use super::translate::Translator;
 use crate::envelope::{Encoder, Format, Reshape};
 use crate::filter::{Capture, Filters};
 use crate::offset::MemoryStore;
-use crate::pgoutput::{Assembler, SpoolOptions};
+use crate::pgoutput::Assembler;
 use crate::seam::{BoxFuture, OffsetStore, Sink, StoredOffset};
 use crate::sink::ForEach;
 use crate::telemetry::Meters;
 use crate::{Batch, Checkpoint, Error, ErrorKind, Remedy, SnapshotProgress};
+
+mod parts;
 
 /// Wall clock: nanoseconds since 1970-01-01 UTC.
 pub type Clock = fn() -> i64;
@@ -164,6 +166,17 @@ impl PipelineBuilder {
         let capture = match self.capture {
             Some(capture) => capture,
             None => Capture::new(&Filters::default())?,
+        };
+        let capture = match &self.source.signals {
+            Some(s) if self.snapshotter.is_none() => {
+                let what = format!(
+                    "snapshotter, but signals of {}.{} are followed",
+                    s.schema, s.table
+                );
+                return Err(missing(&what));
+            }
+            Some(s) => capture.with_signals(&s.schema, &s.table),
+            None => capture,
         };
         let meters = Meters::new(&self.source.slot.name);
         let encoder = Encoder::with_reshape(
@@ -311,6 +324,10 @@ impl Pipeline {
             tables,
             start,
         } = prepared;
+        let id_column = source.signals.as_ref().and_then(|s| {
+            let table = tables.iter().find(|t| s.is(&t.schema, &t.name));
+            table.and_then(|t| t.columns.first()).map(|c| c.name.clone())
+        });
         let mut describer = Describer::new(Arc::clone(&source), sql);
         let types = unless_stopped(stop, describer.load_types(&tables));
         if types.await?.is_none() {
@@ -359,10 +376,16 @@ impl Pipeline {
         let Some(stream) = unless_stopped(stop, started).await? else {
             return Ok(());
         };
+        let progress = from.incremental.clone();
+        let mut translator = Translator::new(Assembler::new(self.spool()), self.encoder.clone(), from);
+        if let Some(watch) = self.watch(&source, id_column, progress, &describer)? {
+            translator = translator.watching(watch)?;
+        }
         let streaming = StreamLoop {
             stream,
-            translator: Translator::new(Assembler::new(self.spool()), self.encoder.clone(), from),
+            translator,
             describer,
+            capture: &self.capture,
             sink: sink.as_mut(),
             tracker,
             offsets: OffsetWriter::start(store, lineage, Arc::clone(&self.status), turn),
@@ -392,35 +415,6 @@ impl Pipeline {
             Error::new(ErrorKind::SinkUnavailable, text)
         };
         tokio::time::timeout(STOP_DEADLINE, turn).await.map_err(late)
-    }
-
-    fn spool(&self) -> SpoolOptions {
-        SpoolOptions {
-            memory_bytes: self.source.spool_memory,
-            directory: self.source.spool_dir.clone(),
-        }
-    }
-
-    fn job(
-        &self,
-        source: &SourceOptions,
-        snapshot: &SnapshotStart,
-        tables: Vec<crate::schema::Table>,
-        types: crate::schema::TypeCatalog,
-        stop: &CancellationToken,
-    ) -> SnapshotJob {
-        SnapshotJob {
-            connect: source.connect.clone(),
-            initial_statements: source.initial_statements.clone(),
-            exported: snapshot.name.clone(),
-            lsn: snapshot.lsn,
-            version: self.source.snapshot_version,
-            tables,
-            types: Arc::new(types),
-            encoder: self.encoder.clone(),
-            status: Arc::clone(&self.status),
-            stop: stop.child_token(),
-        }
     }
 
     /// Brings the tables' rows to the sink; false if a stop came in between.

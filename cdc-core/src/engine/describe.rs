@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::options::SourceOptions;
 use super::prepare::{self, open_sql};
 use crate::catalog;
+use crate::filter::Capture;
 use crate::pgoutput::Relation;
 use crate::schema::{Table, TypeCatalog};
 use crate::wire::{Session, quote_literal};
@@ -61,6 +62,18 @@ impl Describer {
             Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::ServerUnavailable) => {
                 self.session = None;
                 self.try_describe(relation).await
+            }
+            done => done,
+        }
+    }
+
+    /// The tables that are captured now.
+    pub(crate) async fn captured(&mut self, capture: &Capture) -> Result<Vec<Table>, Error> {
+        let found = catalog::tables(self.session().await?, capture).await;
+        match found {
+            Err(e) if matches!(e.kind(), ErrorKind::Io | ErrorKind::ServerUnavailable) => {
+                self.session = None;
+                catalog::tables(self.session().await?, capture).await
             }
             done => done,
         }

@@ -24,6 +24,7 @@
 
 mod builder;
 mod describe;
+mod incremental;
 mod monitor;
 mod offsets;
 mod options;
@@ -36,6 +37,9 @@ mod tracker;
 mod translate;
 
 pub use builder::{Clock, OffsetFactory, Pipeline, PipelineBuilder, RetryOptions, SinkFactory};
+pub use incremental::{
+    Chunk, ChunkJob, ChunkOutcome, ChunkReply, ChunkRequest, ServerSnapshot, SignalOptions, Watermarks,
+};
 pub use options::{
     HeartbeatOptions, PublicationMode, PublicationOptions, SlotOptions, SnapshotMode, SourceOptions,
     USERS_SEARCH_PATH,

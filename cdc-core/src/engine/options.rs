@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::incremental::SignalOptions;
 use crate::Lsn;
 use crate::wire::ConnectOptions;
 
@@ -105,6 +106,8 @@ pub struct SourceOptions {
     pub stream_params: Vec<(String, String)>,
     /// Statements run on each new ordinary connection (`database.initial.statements`).
     pub initial_statements: Vec<String>,
+    /// The signal table, if signals are followed. It is captured whatever the filters say.
+    pub signals: Option<SignalOptions>,
 }
 
 impl SourceOptions {
@@ -135,6 +138,7 @@ impl SourceOptions {
             heartbeat: None,
             stream_params: Vec::new(),
             initial_statements: Vec::new(),
+            signals: None,
         }
     }
 

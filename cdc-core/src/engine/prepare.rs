@@ -2,6 +2,7 @@
 
 mod lineage;
 mod publication;
+mod signals;
 mod slot;
 
 use std::sync::Arc;
@@ -140,7 +141,13 @@ pub(crate) async fn prepare(opened: Opened, stored: Option<StoredOffset>) -> Res
             },
         });
     }
+    if let Some(s) = &o.signals {
+        signals::check(s, &tables)?;
+    }
     publication::ensure(&mut sql, o, &tables).await?;
+    if let Some(s) = &o.signals {
+        signals::warn_unpublished(&mut sql, o, s).await?;
+    }
     let mut slot = slot::find(&mut sql, &o.slot.name).await?;
     if let Some(s) = &slot {
         slot::check(o, s, &lineage)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::incremental::ChunkJob;
 use super::status::Status;
 use crate::envelope::Encoder;
 use crate::schema::{Table, TypeCatalog};
@@ -49,4 +50,15 @@ pub struct SnapshotJob {
 pub trait Snapshotter: Send + Sync + std::fmt::Debug {
     /// Returns once every connection has taken the snapshot, so that the exporting connection may go on.
     fn begin(&self, job: SnapshotJob) -> BoxFuture<'_, Result<mpsc::Receiver<Result<Batch, Error>>, Error>>;
+
+    /// Reads chunks of tables for incremental snapshots, one after the other, until no more requests can come. For each:
+    /// writes the opening mark, reads, replies, writes the closing mark, each committed before the next.
+    ///
+    /// # Ordering
+    /// The reply is sent before the closing mark is written: whoever sees the mark in the stream has the rows. What a chunk
+    /// is read in must have been taken after the opening mark was committed.
+    ///
+    /// # Errors
+    /// Each in a reply.
+    fn read_chunks(&self, job: ChunkJob) -> BoxFuture<'static, ()>;
 }

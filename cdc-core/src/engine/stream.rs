@@ -12,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Clock;
 use super::describe::Describer;
+use super::incremental::{ChunkReply, Execute};
 use super::offsets::OffsetWriter;
 use super::options::HeartbeatOptions;
 use super::status::Status;
 use super::tracker::AckTracker;
 use super::translate::{Step, Translator};
+use crate::filter::Capture;
 use crate::pgoutput::Relation;
 use crate::seam::Sink;
 use crate::telemetry::{Meters, number};
@@ -47,6 +49,7 @@ pub(crate) struct StreamLoop<'a> {
     pub(crate) stream: ReplicationStream,
     pub(crate) translator: Translator,
     pub(crate) describer: Describer,
+    pub(crate) capture: &'a Capture,
     pub(crate) sink: &'a mut dyn Sink,
     pub(crate) tracker: AckTracker,
     pub(crate) offsets: OffsetWriter,
@@ -64,6 +67,8 @@ enum Event {
     /// The offset store failed.
     Unsaved,
     Heartbeat,
+    /// A chunk of an incremental snapshot has been read, or could not be.
+    Chunk(ChunkReply),
     Readable,
 }
 
@@ -115,6 +120,7 @@ impl<'a> StreamLoop<'a> {
                 Event::Heartbeat => running.beat().await?,
                 // The store itself says why: most of its failures pass.
                 Event::Unsaved => return Err(running.io.offsets.failure().await),
+                Event::Chunk(reply) => running.io.translator.take(reply)?,
                 Event::Settled | Event::Readable => {}
             }
         }
@@ -155,8 +161,11 @@ impl Running<'_> {
                     }
                 }
             };
-            if let Step::Define(relation) = step {
-                self.define(&relation).await?;
+            match step {
+                Step::Continue => {}
+                Step::Define(relation) => self.define(&relation).await?,
+                Step::Execute(execute) => self.execute(&execute).await?,
+                Step::AwaitChunk => self.await_chunk().await?,
             }
             if self.batch.bytes_len() >= BATCH_BYTES {
                 self.send().await?;
@@ -189,7 +198,39 @@ impl Running<'_> {
             .encoder()
             .plan(&table, self.io.describer.types())?;
         self.io.translator.define(relation.oid, plan);
-        Ok(())
+        self.io.translator.describe(&table)
+    }
+
+    /// Looks up the tables that a signal asks for.
+    async fn execute(&mut self, execute: &Execute) -> Result<(), Error> {
+        let pulse = self.io.pulse();
+        let StreamLoop {
+            describer,
+            stream,
+            capture,
+            ..
+        } = &mut self.io;
+        let captured = pulse.with_feedback(stream, describer.captured(capture)).await?;
+        self.io.translator.execute(execute, &captured)
+    }
+
+    /// Waits for the chunk that is being read: so much of its table has changed meanwhile that it is not remembered
+    /// without knowing which rows matter.
+    async fn await_chunk(&mut self) -> Result<(), Error> {
+        let pulse = self.io.pulse();
+        let StreamLoop {
+            stream,
+            translator,
+            stop,
+            ..
+        } = &mut self.io;
+        let reply = tokio::select! {
+            biased;
+            // What follows is not read any more; it comes again.
+            () = stop.cancelled() => return Ok(()),
+            reply = pulse.with_feedback(stream, translator.reply()) => reply?,
+        };
+        self.io.translator.take(reply)
     }
 
     /// Hands the batch to the sink, waiting for room; nothing if it is empty.
@@ -293,7 +334,11 @@ impl Running<'_> {
         };
         let waits_for_barrier = self.barrier > self.io.translator.checkpoint().resume_lsn;
         let StreamLoop {
-            stream, stop, sink, ..
+            stream,
+            stop,
+            sink,
+            translator,
+            ..
         } = &mut self.io;
         tokio::select! {
             biased;
@@ -310,7 +355,9 @@ impl Running<'_> {
             },
             // 3. Heartbeats are rare.
             () = beat => Ok(Event::Heartbeat),
-            // 4. More rows. An idle stream wakes by its keepalives, by the barrier's timer, and to show that it is alive.
+            // 4. So are chunks: one is asked for when the one before has been written.
+            reply = translator.reply() => reply.map(Event::Chunk),
+            // 5. More rows. An idle stream wakes by its keepalives, by the barrier's timer, and to show that it is alive.
             read = stream.readable() => read.map(|()| Event::Readable),
             () = sleep_until(self.barrier_due), if waits_for_barrier => Ok(Event::Settled),
             () = tokio::time::sleep(PULSE) => Ok(Event::Settled),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
+use super::incremental::{ChunkReply, Execute, Watch};
 use crate::envelope::{Encoder, EventContext, OldRow, RelationPlan, RowOp, SnapshotMarker};
 use crate::pgoutput::{Assembler, Message, Oids, OldTuple, Pushed, Relation, StreamedCommit, Tuple};
 use crate::row::ColumnRef;
-use crate::schema::Oid;
+use crate::schema::{Oid, Table};
 use crate::{Batch, Checkpoint, Error, ErrorKind, Lsn, Position};
 
 /// What the caller does after a message.
@@ -19,6 +20,10 @@ pub(crate) enum Step {
     Continue,
     /// Look this relation up and call [`Translator::define`] before anything else.
     Define(Relation),
+    /// Look up the captured tables and call [`Translator::execute`] before anything else.
+    Execute(Execute),
+    /// Wait for [`Translator::reply`] and [`Translator::take`] it before anything else.
+    AwaitChunk,
 }
 
 /// Turns messages into records, in commit order.
@@ -39,6 +44,16 @@ impl Translator {
         }
     }
 
+    /// Follows signals from now on.
+    ///
+    /// # Errors
+    /// If the reader has ended.
+    pub(crate) fn watching(mut self, mut watch: Watch) -> Result<Self, Error> {
+        watch.proceed(&self.rows.encoder)?;
+        self.rows.watch = Some(Box::new(watch));
+        Ok(self)
+    }
+
     /// One pgoutput message with its WAL position.
     pub(crate) fn push(&mut self, lsn: Lsn, payload: &[u8], out: &mut Batch) -> Result<Step, Error> {
         match self.assembler.push(lsn, payload)? {
@@ -53,18 +68,26 @@ impl Translator {
         }
     }
 
-    /// Whether a streamed transaction is being delivered: [`replay`](Self::replay) comes before the next message.
+    /// Whether a streamed transaction or a chunk of an incremental snapshot is being delivered:
+    /// [`replay`](Self::replay) comes before the next message.
     pub(crate) fn is_replaying(&self) -> bool {
-        self.replaying.is_some()
+        self.replaying.is_some() || self.rows.held.is_some()
     }
 
-    /// Delivers more of a streamed transaction: until `out` holds `limit` bytes, or some thousand messages, for rows that
+    /// Delivers more of a streamed transaction, or of a chunk: until `out` holds `limit` bytes, or some thousand messages, for rows that
     /// were delivered before or are not captured fill no batch.
     pub(crate) fn replay(&mut self, out: &mut Batch, limit: usize) -> Result<Step, Error> {
         /// A few milliseconds' work.
         const MESSAGES: usize = 4096;
         for _ in 0..MESSAGES {
             if out.bytes_len() >= limit {
+                break;
+            }
+            if self.rows.held.is_some() {
+                self.rows.write_chunk(out, limit)?;
+                continue;
+            }
+            if self.replaying.is_none() {
                 break;
             }
             let Some((lsn, message)) = self.assembler.next_replayed()? else {
@@ -75,7 +98,7 @@ impl Translator {
                 return Ok(Step::Continue);
             };
             let step = self.rows.message(lsn, message, out)?;
-            if matches!(step, Step::Define(_)) {
+            if !matches!(step, Step::Continue) {
                 return Ok(step);
             }
         }
@@ -85,6 +108,34 @@ impl Translator {
     /// The plan of a relation; none if it is not captured.
     pub(crate) fn define(&mut self, oid: Oid, plan: Option<Arc<RelationPlan>>) {
         self.rows.plans.insert(oid, plan);
+    }
+
+    /// Takes note of how the stream describes a table, captured or not.
+    pub(crate) fn describe(&mut self, table: &Table) -> Result<(), Error> {
+        let Rows { watch, encoder, .. } = &mut self.rows;
+        match watch {
+            Some(watch) => watch.describe(table, encoder),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to read tables as a signal asks; `captured`: those that are captured now.
+    pub(crate) fn execute(&mut self, execute: &Execute, captured: &[Table]) -> Result<(), Error> {
+        self.rows
+            .watched(|watch, encoder| watch.execute(execute, captured, encoder))
+    }
+
+    /// The next reply of the reader of chunks; never, if signals are not followed. Cancel safe.
+    pub(crate) async fn reply(&mut self) -> Result<ChunkReply, Error> {
+        match &mut self.rows.watch {
+            Some(watch) => watch.reply().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes a reply.
+    pub(crate) fn take(&mut self, reply: ChunkReply) -> Result<(), Error> {
+        self.rows.watched(|watch, encoder| watch.take(reply, encoder))
     }
 
     /// Encoder, to compile plans with.
@@ -135,12 +186,14 @@ struct Rows {
     delivered: Position,
     last_commit: Lsn,
     open: bool,
-    /// Messages since the last row.
-    messages: u64,
     new: Vec<ColumnRef>,
     old: Vec<ColumnRef>,
     /// Takes what is encoded only to keep the counters of transaction metadata right.
     scratch: Batch,
+    /// Follows the signal table, if there is one.
+    watch: Option<Box<Watch>>,
+    /// The closing mark of a chunk whose rows are being written.
+    held: Option<Held>,
 }
 
 impl Rows {
@@ -151,6 +204,7 @@ impl Rows {
             last_commit_lsn,
             version_lsn: from.last_commit_lsn.max(from.resume_lsn),
             position: from.position,
+            sub: 0,
             xid: None,
             commit_us: from.commit_us,
             now_ns: 0,
@@ -165,14 +219,31 @@ impl Rows {
             last_commit: Lsn::ZERO,
             checkpoint: from,
             open: false,
-            messages: 0,
             new: Vec::new(),
             old: Vec::new(),
             scratch: Batch::default(),
+            watch: None,
+            held: None,
         }
     }
 
     fn message(&mut self, lsn: Lsn, message: Message<'_>, out: &mut Batch) -> Result<Step, Error> {
+        if self.watch.is_some() {
+            match self.look(lsn, &message)? {
+                Look::Pass => {}
+                Look::Hold => return Ok(Step::Continue),
+                Look::Then(step) => {
+                    let written = self.handle(lsn, message, out)?;
+                    debug_assert!(matches!(written, Step::Continue), "a row wants nothing else");
+                    return Ok(step);
+                }
+            }
+        }
+        self.handle(lsn, message, out)
+    }
+
+    #[inline(always)]
+    fn handle(&mut self, lsn: Lsn, message: Message<'_>, out: &mut Batch) -> Result<Step, Error> {
         match message {
             Message::Begin {
                 final_lsn,
@@ -225,13 +296,16 @@ impl Rows {
             return Err(Error::new(ErrorKind::Protocol, context));
         }
         self.open = true;
-        self.messages = 0;
+        self.context.sub = 0;
         self.last_commit = commit_lsn;
         let c = &mut self.context;
         (c.xid, c.commit_us, c.origin) = (Some(xid), commit_us, None);
         c.position = Position { commit_lsn, seq: 0 };
         c.lsn = if lsn.is_zero() { commit_lsn } else { lsn };
         self.checkpoint.xid = Some(xid);
+        if let Some(watch) = &mut self.watch {
+            watch.begin(xid, commit_lsn);
+        }
         let fresh = self.context.position > self.delivered;
         let pen = self.pen(fresh, out);
         pen.encoder.begin(pen.context, pen.out)
@@ -270,7 +344,7 @@ impl Rows {
         }
         self.context.lsn = lsn;
         self.context.position.seq += 1;
-        self.messages = 0;
+        self.context.sub = 0;
         out.rows += 1;
         if self.context.position <= self.delivered {
             return Ok(false);
@@ -363,102 +437,6 @@ impl Rows {
         }
         Ok(())
     }
-
-    fn logical_message(
-        &mut self,
-        lsn: Lsn,
-        transactional: bool,
-        prefix: &str,
-        content: &[u8],
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        if transactional {
-            return self.message_in_transaction(lsn, prefix, content, out);
-        }
-        // It stands alone between transactions, wherever the WAL has it, and has a position of its own there: the last
-        // byte of its record, for the byte behind is where the commit record of the next transaction may begin.
-        let position = Position {
-            commit_lsn: Lsn(lsn.0.saturating_sub(1)),
-            seq: 1,
-        };
-        if position <= self.delivered {
-            return Ok(());
-        }
-        out.rows += 1;
-        let mut context = EventContext {
-            lsn,
-            position,
-            xid: None,
-            ..self.context.clone()
-        };
-        self.encoder.message(prefix, content, None, &context, out)?;
-        if !self.open {
-            std::mem::swap(&mut self.context.position, &mut context.position);
-            self.checkpoint.position = position;
-            self.checkpoint.event_lsn = lsn;
-        }
-        Ok(())
-    }
-
-    /// A message of the open transaction. It has the position of the row before it and does not count as one: a streamed
-    /// transaction cannot always tell whether it was rolled back with a savepoint, and the numbers of the rows behind
-    /// must not depend on that. So after a restart the messages behind the last row that was delivered come again.
-    fn message_in_transaction(
-        &mut self,
-        lsn: Lsn,
-        prefix: &str,
-        content: &[u8],
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        if !self.open {
-            return Err(Error::new(ErrorKind::Protocol, "message outside a transaction"));
-        }
-        self.context.lsn = lsn;
-        self.messages += 1;
-        out.rows += 1;
-        let (fresh, number) = (self.context.position >= self.delivered, Some(self.messages));
-        let pen = self.pen(fresh, out);
-        pen.encoder.message(prefix, content, number, pen.context, pen.out)
-    }
-}
-
-/// Enough for one ordinary row; a larger one is given back.
-const SCRATCH_BYTES: usize = 64 << 10;
-
-/// What writing one record takes.
-struct Pen<'a> {
-    encoder: &'a mut Encoder,
-    context: &'a EventContext,
-    /// Where the record goes: the batch, or nowhere if it was delivered before.
-    out: &'a mut Batch,
-    new: &'a mut Vec<ColumnRef>,
-    old: &'a mut Vec<ColumnRef>,
-}
-
-impl<'a> Pen<'a> {
-    #[inline]
-    fn new(
-        encoder: &'a mut Encoder,
-        context: &'a EventContext,
-        scratch: &'a mut Batch,
-        (new, old): (&'a mut Vec<ColumnRef>, &'a mut Vec<ColumnRef>),
-        fresh: bool,
-        out: &'a mut Batch,
-    ) -> Self {
-        let out = if fresh {
-            out
-        } else {
-            scratch.reset(SCRATCH_BYTES);
-            scratch
-        };
-        Self {
-            encoder,
-            context,
-            out,
-            new,
-            old,
-        }
-    }
 }
 
 fn old_row<'a>(tuple: &OldTuple<'a>, refs: &'a mut Vec<ColumnRef>) -> Result<OldRow<'a>, Error> {
@@ -467,6 +445,13 @@ fn old_row<'a>(tuple: &OldTuple<'a>, refs: &'a mut Vec<ColumnRef>) -> Result<Old
         OldTuple::Full(t) => OldRow::Full(t.read(refs)?),
     })
 }
+
+mod message;
+mod pen;
+mod watched;
+
+use pen::Pen;
+use watched::{Held, Look};
 
 #[cfg(test)]
 mod tests;

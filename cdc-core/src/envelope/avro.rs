@@ -156,7 +156,7 @@ impl Encoder {
         }
         self.shared
             .headers
-            .position(c.position, 0, &mut self.scratch, out);
+            .position(c.position, c.sub, &mut self.scratch, out);
         let buf = out.buf();
         buf.extend_from_slice(&row.value.head);
         for (member, image) in row.value.members.iter().zip([&change.before, &change.after]) {

@@ -225,7 +225,12 @@ impl Encoder {
         }
         let headers = &self.shared.headers;
         headers.context(out);
-        headers.position(c.position, change.sub, &mut self.scratch, out);
+        headers.position(
+            c.position,
+            change.sub.saturating_add(c.sub),
+            &mut self.scratch,
+            out,
+        );
         let buf = out.buf();
         let changed = self.rows(plan, change, buf)?;
         if changed {

@@ -152,6 +152,28 @@ impl Encoder {
         plan::compile(&self.shared, table, types).map(|p| Some(Arc::new(p)))
     }
 
+    /// Indices of the columns that make a table's message key, in its order; empty if it has none.
+    #[must_use]
+    pub fn key_columns(&self, table: &Table) -> Vec<usize> {
+        let identifier = format!("{}.{}", table.schema, table.name);
+        self.shared.keys.columns(&identifier, table)
+    }
+
+    /// Indices of the columns that tell rows apart where chunks of a table are read: those of the message key, which say
+    /// what a consumer takes for one row; of a table without one, the column that is read by in its place.
+    #[must_use]
+    pub fn row_identity(&self, table: &Table, surrogate_key: Option<&str>) -> Vec<usize> {
+        let key = self.key_columns(table);
+        if !key.is_empty() {
+            return key;
+        }
+        let surrogate = table
+            .columns
+            .iter()
+            .position(|c| Some(c.name.as_str()) == surrogate_key);
+        surrogate.into_iter().collect()
+    }
+
     /// Sets `source.xmin`: the slot's `catalog_xmin`, or none if it is not fetched.
     pub fn set_xmin(&mut self, xmin: Option<u64>) {
         self.source.xmin = xmin;

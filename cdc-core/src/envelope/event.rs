@@ -52,6 +52,8 @@ pub struct EventContext {
     pub version_lsn: Lsn,
     /// Position of the row.
     pub position: Position,
+    /// Number of its first record among those at this position: 0, unless rows of a chunk or messages stand there too.
+    pub sub: u64,
     /// Transaction id; none for non-transactional messages and incremental snapshots.
     pub xid: Option<u32>,
     /// Commit time of the transaction, or of the snapshot: microseconds since 1970-01-01 UTC.

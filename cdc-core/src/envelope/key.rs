@@ -91,19 +91,27 @@ impl KeyRules {
         let Some((_, names)) = self.rules.iter().find(|(list, _)| list.is_match(identifier)) else {
             return table.key.clone();
         };
-        let find = |name: &String| {
-            let exact = table.columns.iter().position(|c| c.name == *name);
-            let found = exact.or_else(|| {
-                table
-                    .columns
-                    .iter()
-                    .position(|c| c.name.eq_ignore_ascii_case(name))
-            });
-            if found.is_none() {
+        names.iter().filter_map(|name| column_of(table, name)).collect()
+    }
+
+    /// Tells of columns in the rule for the table that it does not have.
+    pub(super) fn warn_of_missing(&self, identifier: &str, table: &Table) {
+        let rule = self.rules.iter().find(|(list, _)| list.is_match(identifier));
+        for name in rule.map_or(&[][..], |(_, names)| names) {
+            if column_of(table, name).is_none() {
                 tracing::warn!(table = identifier, column = %name, "message_keys names a column that the table does not have");
             }
-            found
-        };
-        names.iter().filter_map(find).collect()
+        }
     }
+}
+
+/// Index of a column by the name that a rule gives it, in any case if there is none of just this name.
+fn column_of(table: &Table, name: &str) -> Option<usize> {
+    let exact = table.columns.iter().position(|c| c.name == *name);
+    exact.or_else(|| {
+        table
+            .columns
+            .iter()
+            .position(|c| c.name.eq_ignore_ascii_case(name))
+    })
 }

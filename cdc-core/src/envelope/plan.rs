@@ -249,6 +249,7 @@ fn compile_key(
     known: &[Known],
 ) -> Result<Option<KeyPlan>, Error> {
     let (mut columns, mut fields) = (Vec::new(), Vec::new());
+    shared.keys.warn_of_missing(identifier, table);
     for index in shared.keys.columns(identifier, table) {
         let Some(k) = known.iter().find(|k| k.index == index) else {
             continue;

@@ -16,9 +16,6 @@ use crate::schema::{Column, TypeCatalog, TypeInfo, TypeKind};
 use crate::types::ColumnWriter;
 use crate::{Batch, Error, ErrorKind, RecordHead, Topic, json};
 
-/// More than the records of one row: a message behind a row has its position, and is numbered from here.
-const RECORDS_OF_ROW: u64 = 15;
-
 /// Topics and wrappers of the records that are not rows.
 #[derive(Debug)]
 pub(super) struct Service {
@@ -160,8 +157,7 @@ impl Encoder {
         out.finish(head(&kind.topic, c));
     }
 
-    /// Writes a logical decoding message, unless its prefix is filtered out. `number`: among the messages behind the row at
-    /// `c.position`, from 1; none for a message outside a transaction.
+    /// Writes a logical decoding message, unless its prefix is filtered out.
     ///
     /// # Errors
     /// [`ErrorKind::Value`] if the content cannot be represented and [`Format::on_event_error`] wants to stop there.
@@ -169,7 +165,7 @@ impl Encoder {
         &mut self,
         prefix: &str,
         content: &[u8],
-        number: Option<u64>,
+        transactional: bool,
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
@@ -177,22 +173,21 @@ impl Encoder {
         if !shared.capture.message_prefix(prefix) {
             return Ok(());
         }
-        let loose = number.is_none().then(|| EventContext {
+        let loose = (!transactional).then(|| EventContext {
             xid: None,
             ..c.clone()
         });
         let c = loose.as_ref().unwrap_or(c);
-        let sub = number.map_or(0, |n| RECORDS_OF_ROW.saturating_add(n));
         self.write_through(shared.service.message.schemas(), out, |encoder, out| {
-            let done = encoder.message_directly((prefix, content), sub, c, out);
+            let done = encoder.message_directly(prefix, content, c, out);
             done.or_else(|e| encoder.unrepresentable(e, c))
         })
     }
 
     fn message_directly(
         &mut self,
-        (prefix, content): (&str, &[u8]),
-        sub: u64,
+        prefix: &str,
+        content: &[u8],
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
@@ -203,7 +198,7 @@ impl Encoder {
             json::write_str(buf, prefix.as_bytes());
             buf.push(b'}');
         });
-        shared.headers.position(c.position, sub, &mut self.scratch, out);
+        shared.headers.position(c.position, c.sub, &mut self.scratch, out);
         let buf = out.buf();
         buf.extend_from_slice(&service.message.value.open);
         buf.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");

@@ -12,15 +12,22 @@
 //!
 //! # Compatibility
 //! A reader refuses a version it does not know and members it does not know: to skip half an offset would be to guess.
-//! Whoever adds a member raises [`VERSION`] and keeps reading the older ones: version 1 has no `numbering`.
+//! Whoever adds a member raises [`VERSION`] and keeps reading the older ones: version 1 has no `numbering`, version 2 no
+//! `incremental`. What holds nothing of version 3 is written as version 2, so that a program that does not know the later
+//! version can still go on from it.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::incremental::IncrementalProgress;
 use crate::seam::{Lineage, PipelineKey, StoredOffset};
 use crate::{Checkpoint, Error, ErrorKind, Lsn, Position, SnapshotProgress};
 
-/// Version written.
-pub const VERSION: u32 = 2;
+/// Latest version: that of an offset with an incremental snapshot under way.
+pub const VERSION: u32 = 3;
+/// Version of an offset without.
+const WITHOUT_INCREMENTAL: u32 = 2;
 
 /// What identifies a pipeline in stores that hold several: a JSON document, equal for equal keys.
 #[must_use]
@@ -38,7 +45,11 @@ pub fn key_text(key: &PipelineKey) -> String {
 pub fn encode(key: &PipelineKey, offset: &StoredOffset) -> Vec<u8> {
     let (lineage, checkpoint) = (&offset.lineage, &offset.checkpoint);
     let document = Document {
-        v: VERSION,
+        v: if checkpoint.incremental.is_some() {
+            VERSION
+        } else {
+            WITHOUT_INCREMENTAL
+        },
         pipeline: key.pipeline.clone(),
         server: key.server.clone(),
         lineage: LineageDocument {
@@ -61,6 +72,7 @@ pub fn encode(key: &PipelineKey, offset: &StoredOffset) -> Vec<u8> {
                 SnapshotProgress::Running => Snapshot::Running,
                 SnapshotProgress::Completed => Snapshot::Completed,
             },
+            incremental: checkpoint.incremental.as_deref().cloned(),
         },
     };
     let mut out = Vec::with_capacity(400);
@@ -122,6 +134,7 @@ pub fn decode_any(bytes: &[u8]) -> Result<(PipelineKey, StoredOffset), Error> {
             Snapshot::Running => SnapshotProgress::Running,
             Snapshot::Completed => SnapshotProgress::Completed,
         },
+        incremental: c.incremental.map(Arc::new),
     };
     let lineage = Lineage {
         system_id: d.lineage.system_id,
@@ -174,6 +187,8 @@ struct CheckpointDocument {
     event_lsn: String,
     commit_us: i64,
     snapshot: Snapshot,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    incremental: Option<IncrementalProgress>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -230,6 +245,7 @@ fn push_json(out: &mut Vec<u8>, value: &impl Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incremental::{KeyValues, TableRequest};
 
     fn key() -> PipelineKey {
         PipelineKey {
@@ -258,6 +274,7 @@ mod tests {
                 event_lsn: Lsn::ZERO,
                 commit_us: -1,
                 snapshot: SnapshotProgress::Running,
+                incremental: None,
             },
         }
     }
@@ -283,6 +300,30 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_under_way_comes_back_and_only_then_the_version_is_new() {
+        let key_values = |v: &str| KeyValues(vec![Some(v.into()), None]);
+        let progress = IncrementalProgress {
+            signal: "ad-hoc \"1\"".into(),
+            tables: [TableRequest {
+                schema: "public".into(),
+                name: "a.b".into(),
+                condition: Some("v = 'x'".into()),
+                surrogate_key: None,
+            }]
+            .into(),
+            last: Some(key_values("1")),
+            maximum: Some(key_values("2")),
+            paused: true,
+        };
+        let mut o = offset();
+        assert!(encode(&key(), &o).starts_with(b"{\"v\":2,"));
+        o.checkpoint.incremental = Some(Arc::new(progress));
+        let bytes = encode(&key(), &o);
+        assert!(bytes.starts_with(b"{\"v\":3,"));
+        assert_eq!(decode(&key(), &bytes).unwrap(), o);
+    }
+
+    #[test]
     fn every_damaged_byte_is_found() {
         let good = encode(&key(), &offset());
         for i in 0..good.len() {
@@ -305,8 +346,8 @@ mod tests {
             let body = body.strip_suffix('}').unwrap();
             format!("{body},\"crc32\":\"{:08x}\"}}", crc32fast::hash(body.as_bytes()))
         };
-        let error = decode_any(seal("{\"v\":3,\"new\":1}").as_bytes()).unwrap_err();
-        assert!(error.to_string().contains("version 3"), "{error}");
+        let error = decode_any(seal("{\"v\":4,\"new\":1}").as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("version 4"), "{error}");
         let plain = String::from_utf8(encode(&key(), &offset())).unwrap();
         let (body, _) = plain.split_once(CRC_OPEN).unwrap();
         assert!(decode_any(seal(&format!("{body}}}")).as_bytes()).is_ok());

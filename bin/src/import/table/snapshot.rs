@@ -2,9 +2,11 @@
 
 use super::super::draft::Draft;
 use super::super::parse;
-use super::row::{Given, Row, list, no_meaning, number, refused, refused_unless, with};
+use super::row::{Given, Row, list, no_meaning, number, refused, refused_unless, text, with, word};
 
-const WITHOUT_SIGNALS: &str = "signals are not supported yet";
+const BY_TABLE: &str = "signals come by the signal table alone";
+const BY_STREAM: &str = "signals come with the stream: nothing is polled";
+const BY_RESTART: &str = "a mark that cannot be written for now starts the pipeline again from its stored offset, as errors.max.retries says";
 const CONFIGURED: &str = "source.snapshot.mode";
 
 pub(super) const ROWS: &[Row] = &[
@@ -126,31 +128,36 @@ pub(super) const ROWS: &[Row] = &[
         "false",
         "the catalog is read with the captured tables",
     ),
-    refused(
-        "signal.data.collection",
-        "signals are not supported yet: remove it; a table can be read again with a new slot and name",
-    ),
+    text("signal.data.collection", "", "source.signals.table"),
     refused_unless(
         "signal.enabled.channels",
         &["source"],
-        "signals are not supported yet: remove it",
+        "signals come by the signal table alone: set it to source, and insert signals into the table that signal.data.collection names",
     ),
-    no_meaning("signal.poll.interval.ms", "5000", WITHOUT_SIGNALS),
-    no_meaning("signal.emit.failure.max.retries", "0", WITHOUT_SIGNALS),
-    no_meaning("signal.emit.failure.backoff.ms", "10000", WITHOUT_SIGNALS),
-    no_meaning("signal.kafka.<setting>", "", WITHOUT_SIGNALS),
-    no_meaning("signal.consumer.<setting>", "", WITHOUT_SIGNALS),
-    no_meaning("signal.file", "file-signals.txt", WITHOUT_SIGNALS),
-    no_meaning("incremental.snapshot.chunk.size", "1024", WITHOUT_SIGNALS),
-    no_meaning(
+    no_meaning("signal.poll.interval.ms", "5000", BY_STREAM),
+    no_meaning("signal.emit.failure.max.retries", "0", BY_RESTART),
+    no_meaning("signal.emit.failure.backoff.ms", "10000", BY_RESTART),
+    no_meaning("signal.kafka.<setting>", "", BY_TABLE),
+    no_meaning("signal.consumer.<setting>", "", BY_TABLE),
+    no_meaning("signal.file", "file-signals.txt", BY_TABLE),
+    number(
+        "incremental.snapshot.chunk.size",
+        "1024",
+        "source.snapshot.incremental.chunk_rows",
+    ),
+    word(
         "incremental.snapshot.watermarking.strategy",
         "INSERT_INSERT",
-        WITHOUT_SIGNALS,
+        "source.snapshot.incremental.watermarks",
+        &[
+            ("INSERT_INSERT", "insert_insert"),
+            ("INSERT_DELETE", "insert_delete"),
+        ],
     ),
     no_meaning(
         "incremental.snapshot.allow.schema.changes",
         "false",
-        WITHOUT_SIGNALS,
+        "a chunk whose table is altered meanwhile is read again",
     ),
     refused(
         "notification.enabled.channels",

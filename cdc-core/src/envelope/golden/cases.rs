@@ -181,14 +181,14 @@ fn logical_messages_filter() {
 
 fn messages(case: &mut Case) {
     let a = case.plan(&table("public", "a", &[ID], &[0]));
-    let message = |case: &mut Case, prefix: &str, content: &[u8], number| {
-        case.play(|e, c, out| e.message(prefix, content, number, c, out).unwrap());
+    let message = |case: &mut Case, prefix: &str, content: &[u8], transactional| {
+        case.play(|e, c, out| e.message(prefix, content, transactional, c, out).unwrap());
     };
     case.insert(&a, row!("1"));
-    message(case, "pfx", b"transactional body", Some(1));
+    message(case, "pfx", b"transactional body", true);
     case.insert(&a, row!("2"));
-    message(case, "pfx", b"loose body", None);
-    message(case, "other.prefix", b"\x00\xff\x10", None);
+    message(case, "pfx", b"loose body", false);
+    message(case, "other.prefix", b"\x00\xff\x10", false);
     case.insert(&a, row!("3"));
 }
 
