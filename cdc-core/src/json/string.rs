@@ -115,7 +115,7 @@ fn plain_prefix_of_few(s: &[u8]) -> usize {
         );
         return match (first, last) {
             (0, 0) => s.len(),
-            (0, _) => s.len() - 8 + lowest(last),
+            (0, _) => s.len() + lowest(last) - 8,
             _ => lowest(first),
         };
     }
@@ -124,7 +124,7 @@ fn plain_prefix_of_few(s: &[u8]) -> usize {
         return match special_bytes(u64::from(first) | u64::from(last) << 32) {
             0 => s.len(),
             flags if lowest(flags) < 4 => lowest(flags),
-            flags => s.len() - 8 + lowest(flags),
+            flags => s.len() + lowest(flags) - 8,
         };
     }
     s.iter().position(|b| is_special(*b)).unwrap_or(s.len())
@@ -297,8 +297,9 @@ mod tests {
         const EDGES: [u8; 14] = [
             0, 0x1f, 0x20, b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xef, 0xf0, 0xff,
         ];
-        let byte = prop_oneof![8 => 0x20_u8..0x7f, 1 => proptest::sample::select(&EDGES[..])];
-        proptest::collection::vec(byte, 0..70)
+        let byte = || prop_oneof![8 => 0x20_u8..0x7f, 1 => proptest::sample::select(&EDGES[..])];
+        let bytes = |len| proptest::collection::vec(byte(), len);
+        prop_oneof![bytes(0..12), bytes(0..70)]
     }
 
     proptest! {
