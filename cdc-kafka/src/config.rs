@@ -215,6 +215,9 @@ impl KafkaConfig {
     }
 }
 
+/// The property that says where to read on when the group's offset is not there, or not there any more.
+pub(crate) const RESET: &str = "auto.offset.reset";
+
 /// Defaults of a client; properties may change them.
 fn defaults(role: Role) -> Vec<(&'static str, String)> {
     let mut all = vec![
@@ -246,7 +249,9 @@ fn defaults(role: Role) -> Vec<(&'static str, String)> {
             ("enable.auto.offset.store", "false".to_owned()),
             ("isolation.level", "read_committed".to_owned()),
             ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
-            ("auto.offset.reset", "earliest".to_owned()),
+            // Where the group's offset is gone: what is missing must not be passed over. Who has no offset yet is told where
+            // to begin.
+            (RESET, "error".to_owned()),
         ]),
         Role::Admin => {}
     }
