@@ -262,15 +262,18 @@ fn defaults(role: Role) -> Vec<(&'static str, String)> {
 pub(crate) fn bad_property(error: &KafkaError) -> Error {
     match error {
         KafkaError::ClientConfig(_, why, name, value) => {
-            let value = if properties::is_secret(name) {
-                "its value"
+            let text = if properties::is_secret(name) {
+                // The library's words may quote the value.
+                let why = if value.is_empty() {
+                    why.clone()
+                } else {
+                    why.replace(value.as_str(), "***")
+                };
+                format!("kafka property {name} is refused: {why}")
             } else {
-                value.as_str()
+                format!("kafka property {name} is refused ({value}): {why}")
             };
-            Error::new(
-                ErrorKind::Config,
-                format!("kafka property {name} is refused ({value}): {why}"),
-            )
+            Error::new(ErrorKind::Config, text)
         }
         other => Error::new(
             ErrorKind::Config,
@@ -381,6 +384,10 @@ mod tests {
                 KafkaConfig::new("a:1").with_property("linger.msec", "1"),
                 "linger.msec",
             ),
+            (
+                KafkaConfig::new("a:1").with_property("sasl.passwort", "hush"),
+                "sasl.passwort",
+            ),
             (KafkaConfig::new("a:1").with_property("linger.ms", "soon"), "soon"),
             (
                 KafkaConfig::new("a:1").with_property("security.protocol", "tls"),
@@ -391,6 +398,7 @@ mod tests {
             let error = config.validate().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(says), "{error}");
+            assert!(!error.chain().contains("hush") && !format!("{config:?}").contains("hush"));
         }
     }
 
