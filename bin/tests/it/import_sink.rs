@@ -238,7 +238,11 @@ fn what_is_refused_says_why() {
         ),
         (
             "value.converter=io.confluent.connect.avro.AvroConverter",
-            "only JSON is read",
+            "needs value.converter.schema.registry.url",
+        ),
+        (
+            "value.converter=io.confluent.connect.protobuf.ProtobufConverter",
+            "values are read as JSON or Avro",
         ),
         ("connection.username=u", "needs username and password"),
         ("linger.ms=soon", "`soon` is not a whole number"),
