@@ -37,7 +37,6 @@ async fn a_tombstone_finds_its_document_wherever_the_row_had_put_it() {
     e.consumed(11, Some(&key(99)), None);
     index(&config, [e.take()]).await.unwrap();
     assert_eq!(node.all().await.into_keys().collect::<Vec<_>>(), ["3"]);
-    // Behind its delete event it has nothing to look for, whatever comes between on another partition.
     node.remove().await;
 }
 
