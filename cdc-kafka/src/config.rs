@@ -215,6 +215,9 @@ impl KafkaConfig {
     }
 }
 
+/// The property that says where to read on when the group's offset is not there, or not there any more.
+pub(crate) const RESET: &str = "auto.offset.reset";
+
 /// Defaults of a client; properties may change them.
 fn defaults(role: Role) -> Vec<(&'static str, String)> {
     let mut all = vec![
@@ -246,7 +249,9 @@ fn defaults(role: Role) -> Vec<(&'static str, String)> {
             ("enable.auto.offset.store", "false".to_owned()),
             ("isolation.level", "read_committed".to_owned()),
             ("partition.assignment.strategy", "cooperative-sticky".to_owned()),
-            ("auto.offset.reset", "earliest".to_owned()),
+            // Where the group's offset is gone: what is missing must not be passed over. Who has no offset yet is told where
+            // to begin.
+            (RESET, "error".to_owned()),
         ]),
         Role::Admin => {}
     }
@@ -257,15 +262,18 @@ fn defaults(role: Role) -> Vec<(&'static str, String)> {
 pub(crate) fn bad_property(error: &KafkaError) -> Error {
     match error {
         KafkaError::ClientConfig(_, why, name, value) => {
-            let value = if properties::is_secret(name) {
-                "its value"
+            let text = if properties::is_secret(name) {
+                // The library's words may quote the value.
+                let why = if value.is_empty() {
+                    why.clone()
+                } else {
+                    why.replace(value.as_str(), "***")
+                };
+                format!("kafka property {name} is refused: {why}")
             } else {
-                value.as_str()
+                format!("kafka property {name} is refused ({value}): {why}")
             };
-            Error::new(
-                ErrorKind::Config,
-                format!("kafka property {name} is refused ({value}): {why}"),
-            )
+            Error::new(ErrorKind::Config, text)
         }
         other => Error::new(
             ErrorKind::Config,
@@ -376,6 +384,10 @@ mod tests {
                 KafkaConfig::new("a:1").with_property("linger.msec", "1"),
                 "linger.msec",
             ),
+            (
+                KafkaConfig::new("a:1").with_property("sasl.passwort", "hush"),
+                "sasl.passwort",
+            ),
             (KafkaConfig::new("a:1").with_property("linger.ms", "soon"), "soon"),
             (
                 KafkaConfig::new("a:1").with_property("security.protocol", "tls"),
@@ -386,6 +398,7 @@ mod tests {
             let error = config.validate().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(says), "{error}");
+            assert!(!error.chain().contains("hush") && !format!("{config:?}").contains("hush"));
         }
     }
 

@@ -101,9 +101,7 @@ pub(crate) fn classify(code: Code) -> (ErrorKind, Option<&'static str>) {
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => (K::Fenced, None),
         Code::AutoOffsetReset => (
             K::Gap,
-            Some(
-                "records after the group's committed offset are gone from kafka: reset the group's offsets, or set auto.offset.reset",
-            ),
+            Some("records after the group's committed offset are gone from kafka: reset the group's offsets"),
         ),
         Code::UnsupportedVersion | Code::UnsupportedFeature => (
             K::SinkRejected,

@@ -1,6 +1,9 @@
 //! Kafka client properties: librdkafka's pass through, those of the Java client are translated or refused with the reason.
 
 use cdc_core::{Error, ErrorKind};
+use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::jaas::{self, Module};
 
@@ -230,13 +233,37 @@ fn refuse(name: &str, reason: &str) -> Error {
     )
 }
 
-/// Whether the value of a client property must not be shown.
+/// Whether the value of a client property must not be shown: that of a secret, and that of a name which no client knows, since
+/// it may be a secret's, misspelt.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "secret", "jaas", "pem", "ssl.keystore.key", "token"]
-        .iter()
-        .any(|word| name.contains(word))
+    const WORDS: [&str; 9] = [
+        "password",
+        "passphrase",
+        "secret",
+        "jaas",
+        "pem",
+        "ssl.keystore.key",
+        "token",
+        "user.info",
+        "oauthbearer.config",
+    ];
+    let lower = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| lower.contains(word)) || !is_known(name)
+}
+
+/// Whether librdkafka or the Java client has a property of this name.
+fn is_known(name: &str) -> bool {
+    // A value that does not fit, or a feature that is not built in, is another error.
+    let tried = ClientConfig::new().set(name, "1").create_native_config().err();
+    let unknown = RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+    if !matches!(tried, Some(KafkaError::ClientConfig(why, ..)) if why == unknown) {
+        return true;
+    }
+    match translate(name, "1", &|_| None) {
+        Ok(Property::Set(pairs)) => pairs.iter().any(|(ours, _)| ours != name),
+        Ok(Property::Nothing) | Err(_) => true,
+    }
 }
 
 /// Whether librdkafka reads the property only in a consumer; a producer would log a warning.
@@ -380,6 +407,30 @@ mod tests {
                 error.to_string().contains(name) && !error.to_string().contains("topsecret"),
                 "{name}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn only_values_of_known_names_that_are_no_secrets_are_shown() {
+        for name in [
+            "linger.ms",
+            "sasl.username",
+            "ssl.ca.location",
+            "buffer.memory",
+            "max.block.ms",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+        for name in [
+            "sasl.password",
+            "SASL.PASSWORD",
+            "ssl.key.pem",
+            "sasl.jaas.config",
+            "sasl.pasword",
+            "sasl.passwrd",
+            "ssl.key.passwort",
+        ] {
+            assert!(is_secret(name), "{name}");
         }
     }
 }

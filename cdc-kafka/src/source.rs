@@ -1,6 +1,8 @@
 //! Topics back into batches, by a consumer group.
 
+mod gap;
 mod group;
+mod member;
 mod pattern;
 mod progress;
 mod reader;
@@ -104,7 +106,8 @@ pub struct ConsumedBatch {
 }
 
 /// Reads topics as a member of a consumer group: committed records only, from the group's offsets or, without any, from
-/// the beginning.
+/// the beginning. Where the group's offset is no longer in the topic, it stops ([`ErrorKind::Gap`]); a property
+/// `auto.offset.reset` changes both as the client has it.
 ///
 /// # Ordering
 /// Records of a partition come in the order of the partition.

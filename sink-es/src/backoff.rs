@@ -42,6 +42,39 @@ impl Backoff {
     }
 }
 
+/// Pauses with a log line now and then: at the first, second, fourth, eighth … one.
+#[derive(Debug)]
+pub(crate) struct Pauses {
+    backoff: Backoff,
+    taken: u32,
+}
+
+impl Pauses {
+    /// Pauses from the first up to the second.
+    pub(crate) fn new((first, cap): (Duration, Duration)) -> Self {
+        Self {
+            backoff: Backoff::new(first, cap),
+            taken: 0,
+        }
+    }
+
+    /// Something came through.
+    pub(crate) fn reset(&mut self) {
+        self.backoff.reset();
+        self.taken = 0;
+    }
+
+    /// Waits; `why` is for the log.
+    pub(crate) async fn wait(&mut self, why: &str) {
+        self.taken = self.taken.saturating_add(1);
+        let pause = self.backoff.pause();
+        if self.taken.is_power_of_two() {
+            tracing::warn!(attempt = self.taken, ?pause, "{why}: trying again");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

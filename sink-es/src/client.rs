@@ -206,6 +206,18 @@ impl Host {
     }
 }
 
+/// Whether a request was sent and not answered in time.
+pub(crate) fn timed_out(error: &Error) -> bool {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<reqwest::Error>() {
+            return error.is_timeout() && !error.is_connect();
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Whether the two sides do not accept each other's certificates or versions: nothing that passes, as a connection does that
 /// breaks during the handshake. The client library hides its error in several others.
 fn refused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {

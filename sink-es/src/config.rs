@@ -6,6 +6,8 @@ mod documents;
 mod mapping;
 mod validate;
 
+use std::time::Duration;
+
 use cdc_core::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,7 +58,7 @@ pub struct IndexConfig {
     #[serde(default = "default_separator")]
     pub id_separator: char,
     /// Text of the routing, with placeholders as in `id_template`. A delete needs the same routing: with `{value.FIELD}` that
-    /// takes a table with REPLICA IDENTITY FULL.
+    /// takes a table with REPLICA IDENTITY FULL. For a tombstone alone, which has no row, the documents are searched.
     #[serde(default)]
     pub routing: Option<String>,
     /// Ingest pipeline that documents pass through.
@@ -103,7 +105,7 @@ pub struct IndexConfig {
     /// An HTTP proxy.
     #[serde(default)]
     pub proxy: Option<ProxyConfig>,
-    /// Longest wait for one request, in milliseconds. A request that takes longer is sent again.
+    /// Longest wait for the whole answer to one request, in milliseconds. One that takes longer is sent again, in halves.
     #[serde(default = "default_request_timeout")]
     pub request_timeout_ms: u64,
     /// Longest wait for a connection, in milliseconds.
@@ -120,7 +122,7 @@ pub struct IndexConfig {
     #[serde(default = "default_max_backoff")]
     pub max_backoff_ms: u64,
     /// Creates an index before the first document goes to it, with `settings` and `mappings`. Otherwise the server creates
-    /// it by its templates.
+    /// it by its templates. For a user who may not, it is taken to be there.
     #[serde(default)]
     pub create: bool,
     /// `settings` of a new index, as the server's API takes them. Unless `index.gc_deletes` is among them it is set to ten
@@ -138,6 +140,19 @@ pub struct IndexConfig {
     pub template: Option<TemplateConfig>,
 }
 
+impl IndexConfig {
+    /// Longest wait for one request, unless configured, in milliseconds.
+    pub const REQUEST_TIMEOUT_MS: u64 = 60_000;
+
+    /// First and longest pause between two attempts.
+    pub(crate) fn backoff(&self) -> (Duration, Duration) {
+        (
+            Duration::from_millis(self.first_backoff_ms),
+            Duration::from_millis(self.max_backoff_ms),
+        )
+    }
+}
+
 fn default_name() -> String {
     "{topic}".into()
 }
@@ -148,7 +163,7 @@ const fn default_separator() -> char {
     '|'
 }
 const fn default_request_timeout() -> u64 {
-    60_000
+    IndexConfig::REQUEST_TIMEOUT_MS
 }
 const fn default_connect_timeout() -> u64 {
     5_000
@@ -209,6 +224,10 @@ mod tests {
             ),
             (r#"{"urls":["http://h"],"settings":{}}"#, "index.create"),
             (
+                r#"{"urls":["http://h"],"delete_on":"tombstone","id_template":"{topic}-{value.id}"}"#,
+                "index.id_template",
+            ),
+            (
                 r#"{"urls":["http://h"],"create":true,"require_alias":true}"#,
                 "index.require_alias",
             ),
@@ -241,6 +260,21 @@ mod tests {
             let e = parse(json).unwrap_err();
             assert!(e.contains(want), "{json}: {e}");
         }
+    }
+
+    #[test]
+    fn all_topics_of_dead_letters_are_known() {
+        let of = |more: &str| {
+            let c = parse(&format!(r#"{{"urls":["http://h"],{more}}}"#)).unwrap();
+            c.dead_letter_topics().join(" ")
+        };
+        let (bad, invalid) = (
+            r#""on_bad_document":{"dead_letter_topic":"a"}"#,
+            r#""on_invalid_record":{"dead_letter_topic":"b"}"#,
+        );
+        assert_eq!(of(&format!("{bad},{invalid}")), "a b");
+        assert_eq!((of(bad), of(invalid)), ("a".into(), "b".into()));
+        assert_eq!(of(&format!("{bad},{}", invalid.replace("\"b\"", "\"a\""))), "a");
     }
 
     #[test]

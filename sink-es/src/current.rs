@@ -9,9 +9,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::delivery::{Delivery, Pauses, refused};
+use crate::backoff::Pauses;
+use crate::bulk::Sealed;
+use crate::delivery::{Delivery, refused};
+use crate::hits::Page;
 use crate::prepare::segment;
 use crate::reply::ItemError;
+use crate::route::Route;
 
 /// A document to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,9 @@ pub(crate) struct Found {
 
 /// Documents asked for at once.
 const AT_ONCE: usize = 500;
+
+/// Documents whose values are asked for at once before it is known how large they are.
+pub(crate) const FEW: usize = 8;
 
 /// Who may only write can index all but what needs the state before.
 const MAY_READ: &str = "give the user of index.auth the right to read the index: values that a change does not carry, and versions that \
@@ -57,6 +64,49 @@ struct Doc<'a> {
 }
 
 impl Delivery {
+    /// Fills documents that lack values from the index, until what they have got makes up a request. Returns how many of the
+    /// items, from the first on, lack nothing now.
+    ///
+    /// How large values are is not known before they are read: `at_once` says how many are read at once, first [`FEW`] and then
+    /// by the size of the largest.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look).
+    pub(crate) async fn fill(
+        &self,
+        bulk: &mut Sealed,
+        which: &[usize],
+        at_once: &mut usize,
+    ) -> Result<usize, Error> {
+        let most = self.max_bytes();
+        let mut lacking: Vec<(usize, usize)> = bulk.lacking(which);
+        let mut filled = 0_usize;
+        while !lacking.is_empty() {
+            let later = lacking.split_off((*at_once).min(lacking.len()));
+            let (items, wanted): (Vec<_>, Vec<_>) = lacking
+                .iter()
+                .filter_map(|&(_, i)| Some((i, bulk.wanted(i)?)))
+                .unzip();
+            let before = bulk.memory();
+            let mut largest = 1;
+            for (i, found) in items.into_iter().zip(self.look(&wanted).await?) {
+                // What is not there has no values either.
+                let found = found.unwrap_or_default();
+                largest = largest.max(found.source.as_ref().map_or(0, Vec::len));
+                bulk.fill(i, &found);
+            }
+            let grown = bulk.memory().saturating_sub(before);
+            self.take_memory(grown);
+            filled = filled.saturating_add(grown);
+            lacking = later;
+            *at_once = (most / largest).clamp(1, at_once.saturating_mul(4).min(AT_ONCE));
+            if let (true, Some(&(at, _))) = (filled >= most, lacking.first()) {
+                return Ok(at);
+            }
+        }
+        Ok(which.len())
+    }
+
     /// Looks at documents; none for one that is not there.
     ///
     /// # Errors
@@ -67,6 +117,40 @@ impl Delivery {
             all.extend(self.look_at_once(part).await?);
         }
         Ok(all)
+    }
+
+    /// The documents that have an `_id`, wherever they live: routing and version of each.
+    ///
+    /// # Errors
+    /// When the server refuses for good.
+    pub(crate) async fn find(&self, route: &Route, id: &str) -> Result<Vec<(Option<String>, u64)>, Error> {
+        let name = segment(&route.index);
+        let query = json!({
+            "query": { "ids": { "values": [id] } }, "_source": false, "version": true, "size": 100
+        });
+        let mut found = Vec::new();
+        // A search sees only what was refreshed.
+        for (path, body) in [("_refresh", None), ("_search", Some(&query))] {
+            let answer = self.ask(Method::POST, &format!("{name}/{path}"), body).await?;
+            let answer = answer.ok_or_else(stopped)?;
+            match answer.status.as_u16() {
+                200..=299 => {}
+                404 => return Ok(Vec::new()),
+                status => {
+                    let error = refused(&format!("the search in {}", route.index), &answer);
+                    return Err(if status == 403 {
+                        error.with_hint(MAY_READ)
+                    } else {
+                        error
+                    });
+                }
+            }
+            if body.is_some() {
+                let page: Page<'_> = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+                found.extend(page.hits.hits.into_iter().map(|hit| (hit.routing, hit.version)));
+            }
+        }
+        Ok(found)
     }
 
     async fn look_at_once(&self, wanted: &[Wanted]) -> Result<Vec<Option<Found>>, Error> {

@@ -8,15 +8,18 @@ use cdc_core::{Error, ErrorKind};
 use reqwest::Method;
 use tokio::sync::Notify;
 
-use crate::backoff::Backoff;
+use crate::backoff::Pauses;
 use crate::bulk::Sealed;
-use crate::client::{Answer, Client};
+use crate::client::{self, Answer, Client};
 use crate::config::{BadDocument, BulkConfig, IndexConfig};
+use crate::current;
 use crate::dead_letter::DeadLetters;
 use crate::governor::Governor;
 use crate::judge::{Doubts, Judged, Standing};
 use crate::ladder::Ladder;
+use crate::portion::Portion;
 use crate::prepare::Preparation;
+use crate::probe;
 use crate::refresh::Written;
 use crate::reply::{self, BulkReply};
 use crate::settle::Ledger;
@@ -51,10 +54,42 @@ enum Attempt {
     Answered(Judged),
     /// Nothing is known; send all of it again.
     Again,
+    /// As well, but less at once: it took too long.
+    Smaller,
+    /// The servers have no room for it now; the error.
+    Refused(Refusal),
     /// The server takes no request of this size.
     TooLarge,
     /// The server refused all of it for one item that it did not name; the error.
-    OneIsBad(String),
+    OneIsBad(Refusal),
+}
+
+/// Why a request was refused as a whole.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// What of the reason holds no value of a row.
+    pub(crate) shown: String,
+    /// All of it, for a dead letter.
+    pub(crate) full: String,
+}
+
+impl Refusal {
+    fn own(status: u16, reason: &str) -> Self {
+        Self {
+            status,
+            shown: reason.to_owned(),
+            full: reason.to_owned(),
+        }
+    }
+
+    fn of(answer: &Answer) -> Self {
+        Self {
+            status: answer.status.as_u16(),
+            shown: reply::shown_error(&answer.body).unwrap_or_default(),
+            full: reply::request_error(&answer.body).unwrap_or_default(),
+        }
+    }
 }
 
 /// The path of bulk requests. The filter leaves one entry an item, so that positions match.
@@ -79,10 +114,7 @@ impl Delivery {
             bad,
             invalid,
             standing: Standing::default(),
-            backoff: (
-                Duration::from_millis(config.first_backoff_ms),
-                Duration::from_millis(config.max_backoff_ms),
-            ),
+            backoff: config.backoff(),
             governor: Governor::new(
                 b.max_in_flight,
                 b.max_bytes,
@@ -104,54 +136,66 @@ impl Delivery {
     /// [`BadDocument::Fail`].
     pub(crate) async fn settle(&self, bulk: &mut Sealed) -> Result<(), Error> {
         let mut pending: Vec<usize> = bulk.live().collect();
-        self.fill(bulk, &pending).await?;
-        let mut most = pending.len();
+        let mut portion = Portion::default();
         let mut pauses = Pauses::new(self.backoff);
         let mut doubts = Doubts::default();
+        let (mut crowded, mut at_once) = (false, current::FEW);
         while !pending.is_empty() {
-            let rest = pending.split_off(most.clamp(1, pending.len()));
+            let mut rest = pending.split_off(portion.of(pending.len()));
+            let sent = self.fill(bulk, &pending, &mut at_once).await?;
+            let behind = pending.split_off(sent.clamp(1, pending.len()));
+            rest.splice(0..0, behind);
             match self.attempt(bulk, &pending, &mut doubts).await? {
                 Attempt::Answered(judged) => {
+                    crowded = false;
                     self.raise(bulk, &judged.contested).await?;
-                    self.fill(bulk, &judged.revived).await?;
                     if judged.again.is_empty() {
                         pauses.reset();
+                        portion.grow();
                     } else {
                         self.telemetry.retried.increment(count(judged.again.len()));
                         pauses.wait("the server refuses documents for the moment").await;
                     }
-                    pending = judged.again;
-                    pending.extend(judged.contested);
-                    pending.extend(judged.revived);
-                    pending.sort_unstable();
+                    let mut left = judged.again;
+                    left.extend(judged.contested);
+                    left.extend(judged.revived);
+                    left.sort_unstable();
+                    self.let_go(bulk, &pending, &left);
+                    pending = left;
                     pending.extend(rest);
                 }
                 Attempt::Again => {
                     pauses.wait("no bulk request comes through").await;
                     pending.extend(rest);
                 }
+                Attempt::Smaller => {
+                    portion.shrink(pending.len());
+                    pauses.wait("the servers do not get through a bulk request").await;
+                    pending.extend(rest);
+                }
+                Attempt::Refused(refusal) => {
+                    if self
+                        .refused_alone(bulk, &mut pending, &refusal, &mut doubts)
+                        .await?
+                    {
+                        pauses.reset();
+                    } else {
+                        // Once is nothing; and then it may be that there is never room for so much.
+                        if std::mem::replace(&mut crowded, true) {
+                            portion.shrink(pending.len());
+                        }
+                        pauses.wait("the servers take no request for the moment").await;
+                    }
+                    pending.extend(rest);
+                }
                 Attempt::TooLarge => {
-                    most = self.halve(bulk, &mut pending).await?;
+                    portion.limit(self.halve(bulk, &mut pending).await?);
                     pending.extend(rest);
                 }
-                Attempt::OneIsBad(reason) => {
-                    most = self.bisect(bulk, &mut pending, reason).await?;
+                Attempt::OneIsBad(refusal) => {
+                    portion.limit(self.bisect(bulk, &mut pending, &refusal).await?);
                     pending.extend(rest);
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Fills documents that lack values from the index.
-    pub(crate) async fn fill(&self, bulk: &mut Sealed, which: &[usize]) -> Result<(), Error> {
-        let (items, wanted) = bulk.lacking(which);
-        if items.is_empty() {
-            return Ok(());
-        }
-        for (i, found) in items.into_iter().zip(self.look(&wanted).await?) {
-            if let Some(found) = found {
-                bulk.fill(i, &found);
             }
         }
         Ok(())
@@ -167,9 +211,11 @@ impl Delivery {
         if items.is_empty() {
             return Ok(());
         }
+        let before = bulk.memory();
         for (i, found) in items.into_iter().zip(self.look(&wanted).await?) {
             bulk.set_version(i, found.map(|f| f.version));
         }
+        self.take_memory(bulk.memory().saturating_sub(before));
         Ok(())
     }
 
@@ -185,23 +231,59 @@ impl Delivery {
             }
             return Ok(sent.len() / 2);
         }
-        self.reject_only(
-            bulk,
-            sent,
-            413,
-            "the document alone is larger than the server takes",
-        )
-        .await
+        let refusal = Refusal::own(413, "the document alone is larger than the server takes");
+        self.reject_only(bulk, sent, &refusal).await
     }
 
     /// After a refusal of the whole for one item: how many to send at once, until the one is found.
-    async fn bisect(&self, bulk: &mut Sealed, sent: &mut Vec<usize>, reason: String) -> Result<usize, Error> {
+    async fn bisect(
+        &self,
+        bulk: &mut Sealed,
+        sent: &mut Vec<usize>,
+        refusal: &Refusal,
+    ) -> Result<usize, Error> {
         if sent.len() > 1 {
             return Ok(sent.len() / 2);
         }
-        self.standing.refused_alone(&reason)?;
-        self.reject_only(bulk, sent, 400, &reason).await?;
+        self.standing.refused_alone(&refusal.shown)?;
+        self.reject_only(bulk, sent, refusal).await?;
         Ok(usize::MAX)
+    }
+
+    /// After status 429 for a whole request: applies the policy to a single document that is refused again and again while the
+    /// servers take another request; says whether it did. As long as they take none it is not the document's fault.
+    async fn refused_alone(
+        &self,
+        bulk: &mut Sealed,
+        sent: &mut Vec<usize>,
+        refusal: &Refusal,
+        doubts: &mut Doubts,
+    ) -> Result<bool, Error> {
+        let &[only] = sent.as_slice() else {
+            return Ok(false);
+        };
+        let Some(item) = bulk.item(only) else {
+            return Ok(false);
+        };
+        let nothing = probe::nothing(&item.place.route.index);
+        let other = self
+            .client
+            .send(Method::POST, BULK, Some(("application/x-ndjson", nothing)))
+            .await;
+        let taken = |answer: &Answer| {
+            let reply = serde_json::from_slice::<BulkReply<'_>>(&answer.body).ok();
+            answer.status.is_success()
+                && reply.is_some_and(|r| {
+                    r.items
+                        .iter()
+                        .all(|i| !matches!(i.update.status, 429 | 500..=599))
+                })
+        };
+        if !other.is_ok_and(|answer| taken(&answer)) || !doubts.again(only) {
+            return Ok(false);
+        }
+        self.reject_only(bulk, sent, refusal).await?;
+        Ok(true)
     }
 
     async fn attempt(&self, bulk: &Sealed, items: &[usize], doubts: &mut Doubts) -> Result<Attempt, Error> {
@@ -221,39 +303,48 @@ impl Delivery {
             Err(error) if error.kind() != ErrorKind::SinkUnavailable => return Err(error),
             Err(error) => {
                 self.telemetry.unavailable.increment(1);
-                tracing::warn!(error = %error.chain(), "bulk request failed");
+                tracing::warn!(error = %error.chain(), documents = items.len(), bytes, "bulk request failed");
+                if client::timed_out(&error) {
+                    // The servers may be at work on it still: the same again would only be more of it.
+                    permit.slow(bytes);
+                    return Ok(Attempt::Smaller);
+                }
                 return Ok(Attempt::Again);
             }
         };
-        match answer.status.as_u16() {
+        let status = answer.status.as_u16();
+        match status {
             200..=299 => {}
             413 => {
                 self.telemetry.too_large.increment(1);
                 return Ok(Attempt::TooLarge);
             }
+            429 if reply::can_never_pass(&answer.body) => {
+                self.telemetry.too_large.increment(1);
+                return Ok(Attempt::TooLarge);
+            }
             500 if reply::lacks_ingest(&answer.body) => {
                 self.telemetry.refused.increment(1);
-                return Err(refused("the bulk request", &answer)
+                return Err(refused_bulk(&answer)
                     .with_hint("give a node the role `ingest`, or remove index.pipeline"));
             }
             408 | 429 | 500..=599 => {
                 permit.busy();
                 self.telemetry.unavailable.increment(1);
-                tracing::debug!(
-                    status = answer.status.as_u16(),
-                    "bulk request refused for the moment"
-                );
-                return Ok(Attempt::Again);
+                tracing::debug!(status, "bulk request refused for the moment");
+                return Ok(if status == 429 {
+                    Attempt::Refused(Refusal::of(&answer))
+                } else {
+                    Attempt::Again
+                });
             }
             400 if reply::blames_an_item(&answer.body) => {
                 self.telemetry.refused.increment(1);
-                return Ok(Attempt::OneIsBad(
-                    reply::request_error(&answer.body).unwrap_or_default(),
-                ));
+                return Ok(Attempt::OneIsBad(Refusal::of(&answer)));
             }
             _ => {
                 self.telemetry.refused.increment(1);
-                return Err(refused("the bulk request", &answer));
+                return Err(refused_bulk(&answer));
             }
         }
         let reply = serde_json::from_slice::<BulkReply<'_>>(&answer.body).ok();
@@ -288,12 +379,22 @@ impl Delivery {
     /// Settles a bulk's records and gives its memory back.
     pub(crate) fn settled(&self, bulk: &Sealed) {
         self.settle_records(bulk.credits());
-        let memory = bulk.memory();
-        let before = self.buffered.fetch_sub(memory, Ordering::AcqRel);
+        self.give_back(bulk.memory());
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.buffered.fetch_sub(bytes, Ordering::AcqRel);
         self.telemetry
             .buffered
-            .set(gauge_value(before.saturating_sub(memory)));
+            .set(gauge_value(before.saturating_sub(bytes)));
         self.freed.notify_waiters();
+    }
+
+    /// Gives the memory back of what was read from the index for documents that are settled.
+    fn let_go(&self, bulk: &mut Sealed, sent: &[usize], left: &[usize]) {
+        let before = bulk.memory();
+        bulk.let_go(sent, left);
+        self.give_back(before.saturating_sub(bulk.memory()));
     }
 
     /// Takes memory for encoded documents.
@@ -338,39 +439,19 @@ impl Delivery {
     }
 }
 
-/// Pauses with a log line now and then: at the first, second, fourth, eighth … one.
-pub(crate) struct Pauses {
-    backoff: Backoff,
-    taken: u32,
-}
-
-impl Pauses {
-    pub(crate) fn new((first, cap): (Duration, Duration)) -> Self {
-        Self {
-            backoff: Backoff::new(first, cap),
-            taken: 0,
-        }
-    }
-
-    fn reset(&mut self) {
-        self.backoff.reset();
-        self.taken = 0;
-    }
-
-    pub(crate) async fn wait(&mut self, why: &str) {
-        self.taken = self.taken.saturating_add(1);
-        let pause = self.backoff.pause();
-        if self.taken.is_power_of_two() {
-            tracing::warn!(attempt = self.taken, ?pause, "{why}: trying again");
-        }
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// The error for a request that was refused as a whole.
+/// The error for a request that was refused as a whole and holds no documents.
 pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
+    refused_for(what, answer, reply::request_error(&answer.body))
+}
+
+/// As well, for a request of documents: their values are not shown.
+fn refused_bulk(answer: &Answer) -> Error {
+    refused_for("the bulk request", answer, reply::shown_error(&answer.body))
+}
+
+fn refused_for(what: &str, answer: &Answer, reason: Option<String>) -> Error {
     let status = answer.status.as_u16();
-    let reason = reply::request_error(&answer.body).unwrap_or_else(|| "no reason given".into());
+    let reason = reason.unwrap_or_else(|| "no reason given".into());
     let text = format!("{what} was refused with status {status}: {reason}");
     match status {
         401 => Error::new(ErrorKind::Auth, text).with_hint("check index.auth"),

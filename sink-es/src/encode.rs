@@ -11,7 +11,7 @@ use crate::config::{DeleteOn, IdFrom, IndexConfig, Versions};
 use crate::envelope::{Event, Other, Reading};
 use crate::route::{Place, Route, Routes};
 use crate::telemetry::Skipped;
-use crate::template::{Pieces, Row, Template, find};
+use crate::template::{NO_ROW, Pieces, Row, Template, find};
 use crate::unavailable::Unavailable;
 use crate::version::{self, NoVersion, Version};
 use crate::{before, json, key, original};
@@ -31,8 +31,16 @@ pub(crate) enum Encoded<'a> {
     NewTopic,
     /// Its schema was not seen before: note what follows from it, then come again.
     NewSchema(Vec<u8>),
-    /// A tombstone that says no version: look for the document's, then take it as the entry's.
-    Unversioned(Entry<'a>),
+    /// A tombstone that does not tell all: look for its document, and take the rest from there.
+    Unknown(Entry<'a>, Unknown),
+}
+
+/// What a tombstone does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) version: bool,
+    /// The documents that have its `_id` may be anywhere.
+    pub(crate) routing: bool,
 }
 
 /// Encodes records in order.
@@ -55,8 +63,6 @@ pub(crate) struct Encoder {
     /// The document without the fields whose values were not sent, and their names.
     stripped: Vec<u8>,
     lacks: Vec<Vec<u8>>,
-    /// Hash of topic and key of the record before, if that was a delete event: its tombstone adds nothing.
-    deleted: Option<u64>,
 }
 
 impl Encoder {
@@ -81,14 +87,12 @@ impl Encoder {
             unavailable: Unavailable::new(&config.unavailable_value),
             stripped: Vec::new(),
             lacks: Vec::new(),
-            deleted: None,
         }
     }
 
     /// Encodes one record.
     pub(crate) fn encode<'a>(&'a mut self, record: &Record<'a>) -> Encoded<'a> {
         if let Some(failure) = record.failure() {
-            self.deleted = None;
             let route = Arc::new(Route::nowhere(&record.head.topic));
             let place = Place::new(&route, record);
             return Encoded::Failed { place, failure };
@@ -104,17 +108,24 @@ impl Encoder {
             return Encoded::NewSchema(schema.to_vec());
         }
         let shape = entry.shape.clone();
+        let before = entry.partitions.at(record.head).deleted.take();
         let reading = match read {
             Ok(reading) => reading,
             Err(e) => {
-                self.deleted = None;
                 return Encoded::Bad {
                     place,
                     reason: e.text(),
                 };
             }
         };
-        let before = self.deleted.take();
+        entry.flat |= matches!(reading.event, Event::Put(_)) && reading.source.is_none();
+        if reading.event == Event::Other(Other::Truncate) && !std::mem::replace(&mut entry.truncated, true) {
+            tracing::warn!(
+                topic = record.head.topic.name,
+                index = entry.route.index,
+                "the table was truncated: its documents stay in the index"
+            );
+        }
         if let Some(why) = self.leaves_out(&reading.event) {
             if why == Skipped::Delete {
                 // Its tombstone says no version, and takes this one.
@@ -128,17 +139,20 @@ impl Encoder {
             return Encoded::Bad { place, reason };
         }
         if matches!(reading.event, Event::Delete | Event::Tombstone) {
-            let name = record.head.topic.name.as_str();
-            let deletion = Some(self.hasher.hash_one((name, record.key)));
-            if reading.event == Event::Delete {
-                self.deleted = deletion;
-            } else if before == deletion {
+            let deletion = Some(self.hasher.hash_one(record.key));
+            if reading.event == Event::Tombstone && before == deletion {
                 return Encoded::Skip(Skipped::Tombstone);
+            }
+            if let (Event::Delete, Some(entry)) = (reading.event, self.routes.find(&record.head.topic)) {
+                entry.partitions.at(record.head).deleted = deletion;
             }
         }
         let route = &place.route;
         let keyed = match self.id_of(route, record, &reading) {
             Ok(keyed) => keyed,
+            Err(NO_ROW) if self.is_left_to_its_event(record.head, &reading) => {
+                return Encoded::Skip(Skipped::Tombstone);
+            }
             Err(reason) => return Encoded::Bad { place, reason },
         };
         let mut document = match reading.event {
@@ -146,13 +160,14 @@ impl Encoder {
             _ if !keyed => return Encoded::Skip(Skipped::NoKey),
             _ => None,
         };
-        let routed = match &route.routing {
-            None => false,
-            Some(template) => match render(template, record, &reading, &mut self.routing) {
-                Ok(()) => true,
+        let (mut routed, mut unrouted) = (false, false);
+        if let Some(template) = &route.routing {
+            match render(template, record, &reading, &mut self.routing) {
+                Ok(()) => routed = true,
+                Err(NO_ROW) if reading.event == Event::Tombstone => unrouted = true,
                 Err(reason) => return Encoded::Bad { place, reason },
-            },
-        };
+            }
+        }
         let has_id =
             keyed || (route.id_from != IdFrom::Auto && place_id(record.head, reading.read, &mut self.id));
         let hash = self
@@ -214,11 +229,33 @@ impl Encoder {
             unsure: version.unsure,
             kept: Some(self.kept.as_slice()).filter(|h| !h.is_empty()),
         };
-        if known {
-            Encoded::Entry(entry)
-        } else {
-            Encoded::Unversioned(entry)
+        if known && !unrouted {
+            return Encoded::Entry(entry);
         }
+        let unknown = Unknown {
+            version: !known,
+            routing: unrouted,
+        };
+        Encoded::Unknown(entry, unknown)
+    }
+
+    /// Whether a tombstone from which no `_id` can be had adds nothing: before it in its partition stood a delete event, which
+    /// had the row. It comes alone where that was read in an earlier run, or is gone by the topic's compaction.
+    fn is_left_to_its_event(&mut self, head: &RecordHead, reading: &Reading<'_>) -> bool {
+        let Some(entry) = self.routes.find(&head.topic) else {
+            return false;
+        };
+        if reading.event != Event::Tombstone || entry.flat {
+            return false;
+        }
+        if !std::mem::replace(&mut entry.lone, true) {
+            tracing::warn!(
+                topic = head.topic.name,
+                "a tombstone came without its delete event: index.id_template needs the row, which only that has; if it has not \
+                 been indexed, the document stays"
+            );
+        }
+        true
     }
 
     /// The version, and whether it is known: a tombstone has none of its own.
@@ -247,7 +284,8 @@ impl Encoder {
         let Some(entry) = self.routes.find(&record.head.topic) else {
             return Err(NoVersion::Position);
         };
-        version::of(&self.versions, record, reading.source, &mut entry.floors)
+        let floors = &mut entry.partitions.at(record.head).floors;
+        version::of(&self.versions, record, reading.source, floors)
     }
 
     /// Writes the `_id`; false when the record's place must do.
@@ -293,11 +331,7 @@ impl Encoder {
     /// Versions never fall along a partition. So the last one is not above a tombstone's own, and not below that of the
     /// state which the tombstone ends.
     fn last_version(&mut self, head: &RecordHead) -> Option<u64> {
-        self.routes
-            .find(&head.topic)?
-            .versions
-            .get(&head.partition)
-            .copied()
+        self.routes.find(&head.topic)?.partitions.at(head).version
     }
 
     fn note_version(&mut self, head: &RecordHead, version: Version) {
@@ -306,7 +340,7 @@ impl Encoder {
             return;
         }
         if let (Some(version), Some(entry)) = (version.number, self.routes.find(&head.topic)) {
-            entry.versions.insert(head.partition, version);
+            entry.partitions.at(head).version = Some(version);
         }
     }
 }

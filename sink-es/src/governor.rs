@@ -108,6 +108,15 @@ impl Permit<'_> {
         }
     }
 
+    /// The servers did not get through a request of so many bytes in time.
+    pub(crate) fn slow(self, bytes: usize) {
+        let g = self.governor;
+        let most = g.most_bytes.load(Ordering::Relaxed);
+        let less = (bytes.min(g.bytes()) / 2).max(LEAST_BYTES.min(most));
+        g.bytes.fetch_min(less, Ordering::AcqRel);
+        self.busy();
+    }
+
     /// The servers took all of a request of so many bytes, after so long.
     pub(crate) fn taken(self, bytes: usize, took: Duration) {
         let g = self.governor;
@@ -170,6 +179,17 @@ mod tests {
             g.permit().await.taken(10, Duration::ZERO);
         }
         assert_eq!(g.limit(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_took_too_long_halves_size_and_number() {
+        let g = Governor::new(4, 4 << 20, TARGET);
+        g.permit().await.slow(4 << 20);
+        assert_eq!((g.limit(), g.bytes()), (2, 2 << 20));
+        for _ in 0..20 {
+            g.permit().await.slow(1);
+        }
+        assert_eq!(g.bytes(), LEAST_BYTES);
     }
 
     #[tokio::test]

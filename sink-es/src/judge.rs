@@ -8,7 +8,7 @@ use cdc_core::{Error, ErrorKind};
 use crate::bulk::Sealed;
 use crate::config::BadDocument;
 use crate::dead_letter::{Letter, Letters};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Refusal};
 use crate::reply::{self, BulkReply, ItemStatus, Verdict};
 use crate::route::Route;
 
@@ -24,10 +24,27 @@ pub(crate) struct Judged {
 }
 
 /// How often each item failed in a way that may be the document's fault or the cluster's.
-pub(crate) type Doubts = HashMap<usize, u32>;
+#[derive(Debug, Default)]
+pub(crate) struct Doubts(HashMap<usize, u32>);
+
+impl Doubts {
+    /// The item failed once more; whether it is its own fault by now.
+    pub(crate) fn again(&mut self, item: usize) -> bool {
+        let doubt = self.0.entry(item).or_default();
+        *doubt = doubt.saturating_add(1);
+        *doubt >= DOUBTS
+    }
+}
 
 /// Attempts after which such a failure counts as the document's: with the default pauses some two minutes.
 const DOUBTS: u32 = 12;
+
+/// What to do about a document that the server refuses.
+const ON_BAD_DOCUMENT: &str =
+    "correct the mapping, or set index.on_bad_document to skip, dead_letter or dead_letter_topic";
+
+/// What to do about a record that makes no document.
+const ON_INVALID_RECORD: &str = "correct the record or the options that it does not fit, or set index.on_invalid_record to skip, dead_letter or dead_letter_topic";
 
 /// Documents refused one after the other, and none ever taken, after which it is not the documents' fault.
 const REFUSALS: u32 = 10;
@@ -73,12 +90,10 @@ impl Delivery {
             let Some(item) = bulk.item(i) else { continue };
             let mut verdict = reply::verdict(item.op, item.version.is_some(), status);
             if verdict == Verdict::Doubtful {
-                let doubt = doubts.entry(i).or_default();
-                *doubt = doubt.saturating_add(1);
-                verdict = if *doubt < DOUBTS {
-                    Verdict::Retry
-                } else {
+                verdict = if doubts.again(i) {
                     Verdict::Bad
+                } else {
+                    Verdict::Retry
                 };
             }
             match verdict {
@@ -91,7 +106,7 @@ impl Delivery {
                     judged.again.push(i);
                     blocked = Some((item, status));
                 }
-                Verdict::NoIndex if self.preparation.creates() => {
+                Verdict::NoIndex if self.preparation.creates(&item.place.route) => {
                     judged.again.push(i);
                     no_index = Some(&item.place.route);
                 }
@@ -117,7 +132,7 @@ impl Delivery {
             );
         }
         if let Some(route) = no_index {
-            self.prepare(route).await?;
+            self.create_missing(route).await?;
         }
         judged.again = bulk.with_followers(judged.again, items);
         Ok(judged)
@@ -128,20 +143,21 @@ impl Delivery {
         &self,
         bulk: &mut Sealed,
         sent: &mut Vec<usize>,
-        status: u16,
-        reason: &str,
+        refusal: &Refusal,
     ) -> Result<usize, Error> {
         let mut letters = Letters::default();
         let mut revived = None;
         if let Some(&only) = sent.first() {
-            let status = ItemStatus { status, error: None };
-            self.reject(bulk, only, &status, Some(reason), &mut letters)?;
+            let status = ItemStatus {
+                status: refusal.status,
+                error: None,
+            };
+            self.reject(bulk, only, &status, Some(refusal), &mut letters)?;
             revived = bulk.replaced_by(only);
         }
         self.dead_letters.keep(letters).await?;
         sent.clear();
         sent.extend(revived);
-        self.fill(bulk, sent).await?;
         Ok(1)
     }
 
@@ -151,13 +167,16 @@ impl Delivery {
         bulk: &Sealed,
         i: usize,
         status: &ItemStatus<'_>,
-        whole: Option<&str>,
+        whole: Option<&Refusal>,
         out: &mut Letters,
     ) -> Result<(), Error> {
         let Some(item) = bulk.item(i) else { return Ok(()) };
-        let reason = whole.map_or_else(|| status.describe(), str::to_owned);
+        let reason = whole.map_or_else(|| status.describe(), |refusal| refusal.shown.clone());
         let error = status.error.as_ref();
-        let full = error.and_then(|e| e.reason.as_deref()).unwrap_or(&reason);
+        let full = match whole {
+            Some(refusal) => &refusal.full,
+            None => error.and_then(|e| e.reason.as_deref()).unwrap_or(&reason),
+        };
         let letter = Letter {
             op: Some(item.op.name()),
             id: bulk.id(item),
@@ -168,7 +187,7 @@ impl Delivery {
             document: bulk.document(i),
             ..Letter::new(&item.place, full)
         };
-        self.by_policy(&self.bad, &reason, &letter, out)
+        self.by_policy(&self.bad, ON_BAD_DOCUMENT, &reason, &letter, out)
     }
 
     /// Applies the policy to a record that makes no document.
@@ -177,7 +196,13 @@ impl Delivery {
     /// The record's, if it is not to be left out; what hinders the keeping of its letter.
     pub(crate) async fn invalid(&self, letter: &Letter<'_>) -> Result<(), Error> {
         let mut letters = Letters::default();
-        self.by_policy(&self.invalid, letter.reason, letter, &mut letters)?;
+        self.by_policy(
+            &self.invalid,
+            ON_INVALID_RECORD,
+            letter.reason,
+            letter,
+            &mut letters,
+        )?;
         self.dead_letters.keep(letters).await
     }
 
@@ -186,21 +211,22 @@ impl Delivery {
     fn by_policy(
         &self,
         policy: &BadDocument,
+        hint: &'static str,
         reason: &str,
         letter: &Letter<'_>,
         out: &mut Letters,
     ) -> Result<(), Error> {
         let place = letter.place;
         if *policy == BadDocument::Fail {
-            let text = match letter.stage {
-                Some(_) => format!("a record did not get through its transforms: {place}: {reason}"),
-                None => format!(
+            let text = match (letter.stage, letter.op) {
+                (Some(_), _) => format!("a record did not get through its transforms: {place}: {reason}"),
+                (None, Some(_)) => format!(
                     "index {} cannot take the document of {place}: {reason}",
                     place.route.index
                 ),
+                (None, None) => format!("no document can be made of the record at {place}: {reason}"),
             };
-            return Err(Error::new(ErrorKind::SinkRejected, text)
-                .with_hint("correct the mapping, or set index.on_bad_document to skip or dead_letter"));
+            return Err(Error::new(ErrorKind::SinkRejected, text).with_hint(hint));
         }
         out.add(policy, letter, self.dead_letters.pipeline())?;
         self.telemetry.bad.increment(1);

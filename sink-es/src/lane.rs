@@ -16,6 +16,8 @@ use crate::delivery::Delivery;
 pub(crate) struct Lane {
     waiting: Mutex<Waiting>,
     ready: Notify,
+    /// Its bulk was settled, or the sink has failed.
+    done: Notify,
 }
 
 /// Bulks in order of arrival.
@@ -23,6 +25,8 @@ pub(crate) struct Lane {
 pub(crate) struct Waiting {
     full: VecDeque<Bulk>,
     open: Bulk,
+    /// One is on its way.
+    under_way: bool,
 }
 
 impl Waiting {
@@ -46,6 +50,12 @@ impl Waiting {
 
     /// The next bulk, or how long until it is due; none when nothing waits.
     fn take(&mut self, now: Instant, linger: Duration) -> Result<Bulk, Option<Duration>> {
+        let next = self.next(now, linger);
+        self.under_way = next.is_ok();
+        next
+    }
+
+    fn next(&mut self, now: Instant, linger: Duration) -> Result<Bulk, Option<Duration>> {
         if let Some(full) = self.full.pop_front() {
             return Ok(full);
         }
@@ -73,6 +83,24 @@ impl Lane {
         self.ready.notify_one();
     }
 
+    /// Returns once nothing waits and nothing is on its way, or the sink has failed.
+    pub(crate) async fn idle(&self, delivery: &Delivery) {
+        loop {
+            let done = self.done.notified();
+            tokio::pin!(done);
+            done.as_mut().enable();
+            {
+                let waiting = self.waiting();
+                if delivery.ledger.failed()
+                    || (waiting.full.is_empty() && waiting.open.is_empty() && !waiting.under_way)
+                {
+                    return;
+                }
+            }
+            done.await;
+        }
+    }
+
     /// The next bulk that is full or due.
     async fn next(&self, delivery: &Delivery) -> Bulk {
         let linger = Duration::from_millis(delivery.bulk.linger_ms);
@@ -98,7 +126,7 @@ impl Lane {
 
 /// Runs a lane until its sink is dropped or fails.
 pub(crate) async fn run(lane: Arc<Lane>, delivery: Arc<Delivery>) {
-    let watch = Watch(Arc::clone(&delivery));
+    let watch = Watch(Arc::clone(&delivery), Arc::clone(&lane));
     loop {
         let bulk = lane.next(&delivery).await;
         delivery
@@ -111,11 +139,13 @@ pub(crate) async fn run(lane: Arc<Lane>, delivery: Arc<Delivery>) {
             return;
         }
         delivery.settled(&sealed);
+        lane.waiting().under_way = false;
+        lane.done.notify_waiters();
     }
 }
 
 /// Fails the sink when a lane ends by a panic: without it, the sink would wait for that lane for ever.
-struct Watch(Arc<Delivery>);
+struct Watch(Arc<Delivery>, Arc<Lane>);
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -123,5 +153,6 @@ impl Drop for Watch {
             ErrorKind::Protocol,
             "a lane of the index sink ended unexpectedly",
         ));
+        self.1.done.notify_waiters();
     }
 }

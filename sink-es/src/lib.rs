@@ -4,14 +4,15 @@
 //!
 //! 1. [`config`]: what the operator says, checked; `secret`, `tls`: what of it is read from files.
 //! 2. `json`, `envelope`, `key`, `version`: what a record says: document, `_id`, version, by slicing its raw bytes.
+//!    `partition`: what is remembered of the records before it.
 //!    `unavailable`: values that the record does not have.
 //!    `template`: texts made of it; `connect_schema`, `convert`, `infer`: what its schema says, values made to fit it, mappings.
 //! 3. `route`: a topic to its index; `bulk`: action and document lines in one buffer.
 //!    `prepare`: what must be there before documents are; `plan`: the same, only said; `rebuild`: an index
 //!    beside another one.
 //! 4. `lane`: one bulk in flight at a time, retried until every item is settled; `reply`: what the server said, `judge`:
-//!    what follows for each item; `current`: documents as they are now;
-//!    `governor`: how much is asked at once.
+//!    what follows for each item, `reason`: what of it may be shown; `current`: documents as they are now;
+//!    `governor`, `portion`: how much is asked at once.
 //! 5. `client`: hosts in turn, authentication, compression; `aws`: signatures, if that feature is on.
 //!    `lookup`: requests of transforms.
 //! 6. `settle`: batches done in order; `refresh`: what was written made searchable; `ladder`: how long
@@ -35,6 +36,7 @@ mod delivery;
 mod encode;
 mod envelope;
 mod governor;
+mod hits;
 mod infer;
 mod json;
 mod judge;
@@ -43,9 +45,12 @@ mod ladder;
 mod lane;
 mod lookup;
 mod original;
+mod partition;
 mod plan;
+mod portion;
 mod prepare;
 mod probe;
+mod reason;
 mod rebuild;
 mod refresh;
 mod reply;
@@ -63,6 +68,7 @@ pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, Tls
 pub use envelope::schema_of;
 pub use ladder::Latency;
 pub use lookup::HttpSearch;
+pub use partition::Partitions;
 pub use plan::{PlannedRequest, TopicPlan, plan};
 pub use probe::{ClusterInfo, missing_pipelines, probe, probe_topic};
 pub use rebuild::{Compared, Difference, FilledFrom, Rebuild};

@@ -10,7 +10,7 @@ use crate::connect_schema::Schema;
 use crate::delivery::refused;
 use crate::infer::{self, Flavor};
 use crate::prepare::{creates, creation, known_fields, segment, template};
-use crate::route::index_of;
+use crate::route::route_of;
 
 /// A request that would be sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +88,8 @@ async fn one(
     topic: &str,
     schema: Option<&[u8]>,
 ) -> Result<TopicPlan, Error> {
-    let index = index_of(config, topic)?;
+    let route = route_of(config, topic)?;
+    let index = route.index.clone();
     let name = segment(&index);
     let path = format!("{name}/_mapping");
     let answer = client.send(Method::GET, &path, None).await?;
@@ -104,7 +105,7 @@ async fn one(
         requests: Vec::new(),
         conflicts: Vec::new(),
     };
-    if have.is_none() && creates(config) {
+    if have.is_none() && creates(config, &route) {
         let (path, body) = match config.data_stream {
             Some(_) => (format!("_data_stream/{name}"), None),
             None => (name, Some(creation(config, topic))),
@@ -115,7 +116,7 @@ async fn one(
             body,
         });
     }
-    let Some(schema) = schema.filter(|_| config.mapping.infer).and_then(Schema::parse) else {
+    let Some(schema) = schema.filter(|_| route.infer).and_then(Schema::parse) else {
         return Ok(plan);
     };
     let row = if config.document == DocumentFrom::Row {

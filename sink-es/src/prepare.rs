@@ -9,12 +9,13 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
+use crate::backoff::Pauses;
 use crate::client::Answer;
 use crate::config::{DocumentFrom, IndexConfig, JsonMapping, OnConflict, ResourceKind};
 use crate::connect_schema::Schema;
 use crate::convert::Shape;
 use crate::current::Wanted;
-use crate::delivery::{Delivery, Pauses, refused};
+use crate::delivery::{Delivery, refused};
 use crate::infer::{self, Conflict, Flavor};
 use crate::reply;
 use crate::route::{Route, index_name};
@@ -46,15 +47,15 @@ impl Preparation {
     }
 
     /// Whether a missing index is created.
-    pub(crate) fn creates(&self) -> bool {
-        creates(&self.config)
+    pub(crate) fn creates(&self, route: &Route) -> bool {
+        creates(&self.config, route)
     }
 }
 
 /// Whether a missing index is created.
-pub(crate) fn creates(config: &IndexConfig) -> bool {
+pub(crate) fn creates(config: &IndexConfig, route: &Route) -> bool {
     // A name that must be an alias is not made into an index.
-    (config.create || config.mapping.infer && config.resources.is_none()) && !config.require_alias
+    (config.create || route.infer && config.resources.is_none()) && !config.require_alias
 }
 
 /// Body of the request that creates the index for a topic.
@@ -149,23 +150,37 @@ impl Delivery {
                 _ => Ok(()),
             };
         }
-        if !p.creates() {
+        if !p.creates(route) {
             return Ok(());
         }
+        let answer = self.create(route).await?;
+        if answer.as_ref().is_some_and(|a| a.status.as_u16() == 403) {
+            // Who may only write has an index that others have made. If there is none, the first document shows it.
+            tracing::info!(
+                index = route.index,
+                "the user may not create indexes: this one is taken to be there"
+            );
+            return Ok(());
+        }
+        created(route, answer)
+    }
+
+    /// Makes a route's index, which a document has shown not to be there.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub(crate) async fn create_missing(&self, route: &Route) -> Result<(), Error> {
+        created(route, self.create(route).await?)
+    }
+
+    async fn create(&self, route: &Route) -> Result<Option<Answer>, Error> {
+        let p = &self.preparation;
+        let name = segment(&route.index);
         let (path, body) = match p.config.data_stream {
             Some(_) => (format!("_data_stream/{name}"), None),
             None => (name, Some(creation(&p.config, &route.topic.name))),
         };
-        let answer = self.ask(Method::PUT, &path, body.as_ref()).await?;
-        let refused = |a: &Answer| a.status.as_u16() == 400;
-        let correct = answer.as_ref().is_some_and(refused);
-        accept(answer, &format!("the creation of {}", route.index), true).map_err(|e| {
-            if correct {
-                e.with_hint("correct index.settings, index.mappings or index.name")
-            } else {
-                e
-            }
-        })
+        self.ask(Method::PUT, &path, body.as_ref()).await
     }
 
     /// Looks at a schema that a route's records come with from now on: puts what fields it adds, and returns the conversions
@@ -184,7 +199,7 @@ impl Delivery {
         } else {
             &schema
         };
-        if c.mapping.infer && route.typed {
+        if route.infer && route.typed {
             self.add_fields(route, row).await?;
         }
         Ok(Shape::compile(row, &c.mapping.convert).map(Arc::new))
@@ -316,6 +331,18 @@ pub(crate) fn known_fields(answer: &Answer) -> Result<Map<String, Value>, Error>
         .values()
         .filter_map(|i| i.pointer("/mappings/properties")?.as_object());
     Ok(properties.flat_map(Map::clone).collect())
+}
+
+/// Whether a route's index was made, or is there.
+fn created(route: &Route, answer: Option<Answer>) -> Result<(), Error> {
+    let correct = answer.as_ref().is_some_and(|a| a.status.as_u16() == 400);
+    accept(answer, &format!("the creation of {}", route.index), true).map_err(|e| {
+        if correct {
+            e.with_hint("correct index.settings, index.mappings or index.name")
+        } else {
+            e
+        }
+    })
 }
 
 /// Whether what was to be made is there; `already` when it may have been before.

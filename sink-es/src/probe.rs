@@ -121,13 +121,18 @@ fn target(config: &IndexConfig, topic: &str) -> String {
         .unwrap_or_else(|| topic.to_owned())
 }
 
-/// Deletes a document that does not exist, without a version, so that neither an index nor a trace of the document comes to
-/// be. The server checks the rights first.
-async fn may_write(client: &Client, index: &str) -> Result<bool, Error> {
+/// A bulk request that deletes a document which does not exist, without a version, so that neither an index nor a trace of the
+/// document comes to be.
+pub(crate) fn nothing(index: &str) -> Bytes {
     let mut body = b"{\"delete\":{\"_index\":\"".to_vec();
     json::escape(index, &mut body);
     body.extend_from_slice(b"\",\"_id\":\"pgcdc-probe-of-rights\"}}\n");
-    let body = Some(("application/x-ndjson", Bytes::from(body)));
+    Bytes::from(body)
+}
+
+/// Sends such a request. The server checks the rights first.
+async fn may_write(client: &Client, index: &str) -> Result<bool, Error> {
+    let body = Some(("application/x-ndjson", nothing(index)));
     let answer = client.send(Method::POST, "_bulk", body).await?;
     if answer.status.as_u16() == 403 {
         return Ok(false);

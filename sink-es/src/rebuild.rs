@@ -11,10 +11,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::backoff::Pauses;
 use crate::bulk::Op;
 use crate::client::{Answer, Client};
 use crate::config::{IdFrom, IndexConfig, Versions};
 use crate::delivery::refused;
+use crate::hits::{Hit, Page};
 use crate::prepare::segment;
 use crate::route::{Route, route_of};
 
@@ -22,6 +24,7 @@ use crate::route::{Route, route_of};
 #[derive(Debug)]
 pub struct Rebuild {
     client: Client,
+    backoff: (Duration, Duration),
     hasher: foldhash::fast::RandomState,
 }
 
@@ -54,13 +57,15 @@ pub struct Difference {
     pub changed: usize,
     /// Documents in the old index.
     pub documents: usize,
+    /// There are more that differ: so many that not all were counted.
+    pub more: bool,
 }
 
 impl Difference {
     /// Whether the indexes hold the same.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.missing == 0 && self.extra == 0 && self.changed == 0
+        self.missing == 0 && self.extra == 0 && self.changed == 0 && !self.more
     }
 }
 
@@ -68,44 +73,49 @@ impl Difference {
 const PAGE: usize = 1000;
 /// Parts that documents are divided into by their `_id`s: where two sums differ, only those parts are looked at.
 const PARTS: usize = 1 << 16;
+/// Bytes that a page should have.
+const PAGE_BYTES: usize = 4 << 20;
+/// Documents that are looked at first, to know how large they are.
+const FEW_FIRST: usize = 10;
 /// So many documents that differ are looked at one by one.
 const FEW: usize = 500;
+/// So many documents are remembered at once (16 bytes each, in a map): of parts that differ, only as many are looked at.
+const MOST: usize = 1 << 20;
+/// Attempts at one request: with the default pauses some minutes.
+const PATIENCE: u32 = 16;
 /// How often, and how far apart, indexes are read again that differ in more: one of them may be behind.
 const SCANS: (usize, Duration) = (5, Duration::from_secs(3));
 /// Single documents are looked at again until so many looks have brought nothing: changes reach the indexes at different times.
 const SETTLING: (usize, Duration) = (20, Duration::from_millis(500));
 
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(rename = "_scroll_id")]
-    scroll: Option<String>,
-    #[serde(borrow)]
-    hits: Hits<'a>,
-}
-
-#[derive(Deserialize)]
-struct Hits<'a> {
-    #[serde(borrow)]
-    hits: Vec<Hit<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Hit<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    #[serde(rename = "_version", default)]
-    version: u64,
-    /// Where the document lives, if not where its `_id` says.
-    #[serde(rename = "_routing")]
-    routing: Option<String>,
-    #[serde(rename = "_source", borrow)]
-    source: Option<&'a RawValue>,
-}
-
 /// A document that the two indexes may differ in.
 struct Open {
     id: String,
     routing: Option<String>,
+}
+
+/// Documents that differ, as long as they are few.
+#[derive(Default)]
+struct Few {
+    named: Vec<Open>,
+    more: bool,
+}
+
+impl Few {
+    fn add(&mut self, hit: &Hit<'_>) {
+        if self.named.len() < FEW {
+            self.named.push(Open {
+                id: hit.id.clone(),
+                routing: hit.routing.clone(),
+            });
+        } else {
+            self.more = true;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.more
+    }
 }
 
 /// Sums of an index.
@@ -123,6 +133,7 @@ impl Rebuild {
         config.validate()?;
         Ok(Self {
             client: Client::new(config)?,
+            backoff: config.backoff(),
             hasher: foldhash::fast::RandomState::default(),
         })
     }
@@ -164,11 +175,20 @@ impl Rebuild {
     /// # Errors
     /// When the cluster does not answer or refuses.
     pub async fn compare(&self, old: &str, new: &str, what: Compared) -> Result<Difference, Error> {
-        let mut scans = 1;
+        let (mut scans, mut pauses, mut left) = (1, Pauses::new(self.backoff), PATIENCE);
         loop {
-            let (difference, open) = self.compare_once(old, new, what).await?;
-            if open.len() <= FEW {
-                return self.settle(old, new, what, difference, open).await;
+            let (difference, open) = match self.compare_once(old, new, what).await {
+                // A page that did not come is not asked for again: the server may already be at the next one.
+                Err(error) if error.kind() == ErrorKind::SinkUnavailable && left > 0 => {
+                    left -= 1;
+                    tracing::warn!(error = %error.chain(), "the indexes are read again from the beginning");
+                    pauses.wait("an index cannot be read to its end").await;
+                    continue;
+                }
+                compared => compared?,
+            };
+            if !open.is_full() {
+                return self.settle(old, new, what, difference, open.named).await;
             }
             if scans == SCANS.0 {
                 return Ok(difference);
@@ -179,12 +199,7 @@ impl Rebuild {
     }
 
     /// Compares the indexes as they are at one moment each; returns the documents that differ, too.
-    async fn compare_once(
-        &self,
-        old: &str,
-        new: &str,
-        what: Compared,
-    ) -> Result<(Difference, Vec<Open>), Error> {
+    async fn compare_once(&self, old: &str, new: &str, what: Compared) -> Result<(Difference, Few), Error> {
         let list = format!("{},{}", segment(old), segment(new));
         let answer = self.send(Method::POST, &format!("{list}/_refresh"), None).await?;
         if !answer.status.is_success() {
@@ -196,33 +211,49 @@ impl Rebuild {
             ..Difference::default()
         };
         if a.parts == b.parts {
-            return Ok((difference, Vec::new()));
+            return Ok((difference, Few::default()));
         }
-        let differs = |id: &str| {
-            let part = self.part(id);
-            a.parts.get(part) != b.parts.get(part)
+        let mut parts: Vec<usize> = (0..PARTS)
+            .filter(|&part| a.parts.get(part) != b.parts.get(part))
+            .collect();
+        let in_one = a.documents.max(b.documents) / PARTS + 1;
+        let at_once = (MOST / in_one).max(1);
+        difference.more = parts.len() > at_once;
+        parts.truncate(at_once);
+        let differs = |id: &str| parts.binary_search(&self.part(id)).is_ok();
+        // Hashes, not `_id`s: only what differs in the end is remembered by name, as far as it is looked at one by one.
+        let mut ours: HashMap<u64, u64, foldhash::fast::FixedState> = HashMap::default();
+        let keep = |hit: &Hit<'_>| {
+            if differs(&hit.id) {
+                ours.insert(self.hasher.hash_one(&hit.id), self.hash(hit, what));
+            }
         };
-        let (mut ours, mut theirs) = (HashMap::new(), HashMap::new());
-        for (index, found) in [(old, &mut ours), (new, &mut theirs)] {
-            let keep = |hit: &Hit<'_>| {
-                if differs(&hit.id) {
-                    found.insert(hit.id.clone(), (self.hash(hit, what), hit.routing.clone()));
+        self.scan(old, what, keep).await?;
+        let mut open = Few {
+            named: Vec::new(),
+            more: difference.more,
+        };
+        let compare = |hit: &Hit<'_>| {
+            if !differs(&hit.id) {
+                return;
+            }
+            match ours.remove(&self.hasher.hash_one(&hit.id)) {
+                Some(hash) if hash == self.hash(hit, what) => return,
+                Some(_) => difference.changed += 1,
+                None => difference.extra += 1,
+            }
+            open.add(hit);
+        };
+        self.scan(new, what, compare).await?;
+        difference.missing = ours.len();
+        if !ours.is_empty() && !open.is_full() {
+            let name = |hit: &Hit<'_>| {
+                if ours.contains_key(&self.hasher.hash_one(&hit.id)) {
+                    open.add(hit);
                 }
             };
-            self.scan(index, what, keep).await?;
+            self.scan(old, what, name).await?;
         }
-        let mut open = Vec::new();
-        for (id, (hash, routing)) in ours {
-            match theirs.remove(&id) {
-                Some((other, _)) if other == hash => continue,
-                Some(_) => difference.changed += 1,
-                None => difference.missing += 1,
-            }
-            open.push(Open { id, routing });
-        }
-        difference.extra = theirs.len();
-        let only_theirs = theirs.into_iter();
-        open.extend(only_theirs.map(|(id, (_, routing))| Open { id, routing }));
         Ok((difference, open))
     }
 
@@ -309,19 +340,25 @@ impl Rebuild {
 
     /// Reads all documents of an index as they were at one moment.
     async fn scan(&self, index: &str, what: Compared, mut each: impl FnMut(&Hit<'_>)) -> Result<(), Error> {
-        let body =
-            json!({ "size": PAGE, "sort": ["_doc"], "version": what.versions, "_source": what.content });
-        let mut answer = self
-            .send(
-                Method::POST,
-                &format!("{}/_search?scroll=2m", segment(index)),
-                Some(&body),
-            )
-            .await?;
-        loop {
-            if !answer.status.is_success() {
-                return Err(refused(&format!("the scan of index {index}"), &answer));
+        let name = segment(index);
+        let scanned = |answer: Answer| match answer.status.as_u16() {
+            200..=299 => Ok(answer),
+            408 | 429 | 500..=599 => {
+                let error = refused(&format!("the scan of index {index}"), &answer);
+                Err(Error::new(ErrorKind::SinkUnavailable, "a page did not come").with_source(error))
             }
+            _ => Err(refused(&format!("the scan of index {index}"), &answer)),
+        };
+        let query = |size: usize| json!({ "size": size, "sort": ["_doc"], "version": what.versions, "_source": what.content });
+        let mut size = PAGE;
+        if what.content {
+            let path = format!("{name}/_search");
+            let few = scanned(self.send(Method::POST, &path, Some(&query(FEW_FIRST))).await?)?;
+            size = page_for(few.body.len() / FEW_FIRST);
+        }
+        let path = format!("{name}/_search?scroll=2m");
+        let mut answer = scanned(self.send(Method::POST, &path, Some(&query(size))).await?)?;
+        loop {
             let page: Page<'_> = read(&answer)?;
             for hit in &page.hits.hits {
                 each(hit);
@@ -330,20 +367,15 @@ impl Rebuild {
             let Some(scroll) = page.scroll else { return Ok(()) };
             if !more {
                 // The server forgets it after two minutes anyway.
-                let forgotten = self
-                    .send(
-                        Method::DELETE,
-                        "_search/scroll",
-                        Some(&json!({ "scroll_id": scroll })),
-                    )
-                    .await;
+                let body = json!({ "scroll_id": scroll });
+                let forgotten = self.once(Method::DELETE, "_search/scroll", Some(&body)).await;
                 if let Err(error) = forgotten {
                     tracing::debug!(error = %error.chain(), "a scan was not closed");
                 }
                 return Ok(());
             }
             let next = json!({ "scroll": "2m", "scroll_id": scroll });
-            answer = self.send(Method::POST, "_search/scroll", Some(&next)).await?;
+            answer = scanned(self.once(Method::POST, "_search/scroll", Some(&next)).await?)?;
         }
     }
 
@@ -376,10 +408,29 @@ impl Rebuild {
         }
     }
 
+    /// Sends a request until it is answered by a server that is available, or [`PATIENCE`] is at its end.
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
+        let mut pauses = Pauses::new(self.backoff);
+        for _ in 1..PATIENCE {
+            match self.once(method.clone(), path, body).await {
+                Ok(a) if matches!(a.status.as_u16(), 408 | 429 | 500..=599) => {}
+                Err(error) if error.kind() == ErrorKind::SinkUnavailable => {}
+                answered => return answered,
+            }
+            pauses.wait("the cluster does not answer for the moment").await;
+        }
+        self.once(method, path, body).await
+    }
+
+    async fn once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
         let body = body.map(|b| ("application/json", Bytes::from(b.to_string())));
         self.client.send(method, path, body).await
     }
+}
+
+/// How many documents of so many bytes make up a page.
+fn page_for(bytes: usize) -> usize {
+    (PAGE_BYTES / bytes.max(1)).clamp(1, PAGE)
 }
 
 /// Refuses documents that two writers cannot bring to the same state, and those that another source would give other `_id`s.
@@ -422,4 +473,15 @@ fn check(config: &IndexConfig, route: &Route, from: FilledFrom) -> Result<(), Er
 fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
     serde_json::from_slice(&answer.body)
         .map_err(|e| Error::new(ErrorKind::SinkRejected, "the server's answer cannot be read").with_source(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_bounded_in_bytes() {
+        assert_eq!((page_for(0), page_for(300)), (PAGE, PAGE));
+        assert_eq!((page_for(PAGE_BYTES / 8), page_for(usize::MAX)), (8, 1));
+    }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use crate::bulk::Op;
+use crate::reason;
 
 /// A bulk reply, as far as it is asked for (`filter_path`).
 #[derive(Debug, Deserialize)]
@@ -127,45 +128,39 @@ impl ItemStatus<'_> {
 }
 
 impl ItemError<'_> {
-    /// Type, and what of the reason holds no value of a row: reasons quote values behind certain words.
+    /// Type, and what of the reason holds no value of a row.
     pub(crate) fn describe(&self) -> String {
-        let reason = self.reason.as_deref().unwrap_or_default();
-        let end = QUOTES_VALUES
-            .iter()
-            .filter_map(|w| reason.find(w))
-            .min()
-            .unwrap_or(reason.len());
-        let safe = reason
-            .get(..end)
-            .unwrap_or_default()
-            .trim_end_matches([' ', '.', ':', ',']);
-        if safe.is_empty() {
+        self.with(reason::shown(self.reason.as_deref().unwrap_or_default()))
+    }
+
+    fn with(&self, reason: &str) -> String {
+        let reason = reason.trim_end_matches([' ', '.', ':', ',', ';']);
+        if reason.is_empty() {
             self.kind.to_string()
         } else {
-            format!("{} ({safe})", self.kind)
+            format!("{} ({reason})", self.kind)
         }
     }
 }
 
-/// Words in reasons after which values of a row or its key follow.
-const QUOTES_VALUES: [&str; 8] = [
-    "in document with id",
-    "Preview of field",
-    "For input string",
-    "failed to parse date field",
-    "prefix of the first immense term",
-    "tried to parse field",
-    "original message",
-    "Numeric value",
-];
+/// An error that stands for a whole request.
+#[derive(Deserialize)]
+struct Whole<'a> {
+    #[serde(borrow)]
+    error: ItemError<'a>,
+}
 
-/// The error of a request that failed as a whole, or none if the body says none.
+/// The error of a request that failed as a whole, or none if the body says none. For one with documents see [`shown_error`].
 pub(crate) fn request_error(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Whole<'a> {
-        #[serde(borrow)]
-        error: ItemError<'a>,
-    }
+    whole_error(body, |e| e.with(e.reason.as_deref().unwrap_or_default()))
+}
+
+/// As well, without values of rows.
+pub(crate) fn shown_error(body: &[u8]) -> Option<String> {
+    whole_error(body, |e| e.describe())
+}
+
+fn whole_error(body: &[u8], describe: impl Fn(&ItemError<'_>) -> String) -> Option<String> {
     /// What AWS puts before its clusters answers so; the case depends on the service.
     #[derive(Deserialize)]
     struct Message {
@@ -173,9 +168,38 @@ pub(crate) fn request_error(body: &[u8]) -> Option<String> {
         message: String,
     }
     if let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) {
-        return Some(whole.error.describe());
+        return Some(describe(&whole.error));
     }
     serde_json::from_slice::<Message>(body).ok().map(|m| m.message)
+}
+
+/// Whether a request that was refused with status 429 is larger than all the room that there is for such, so that it will
+/// never be taken.
+pub(crate) fn can_never_pass(body: &[u8]) -> bool {
+    let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
+        return false;
+    };
+    let reason = whole.error.reason.unwrap_or_default();
+    let number = |before: &str| {
+        let (_, rest) = reason.split_once(before)?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        rest.get(..digits)?.parse::<u64>().ok()
+    };
+    // The name of the limit differs between versions.
+    let most = reason.split_once("max_coordinating").and_then(|(_, rest)| {
+        let digits = rest.split_once('=')?.1;
+        digits
+            .split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
+    let beyond = |wanted: Option<u64>, most: Option<u64>| wanted.zip(most).is_some_and(|(w, m)| w > m);
+    beyond(number("coordinating_operation_bytes="), most)
+        || beyond(
+            number("new bytes reserved: ["),
+            number("larger than the limit of ["),
+        )
 }
 
 /// Whether a request failed since no node of the cluster runs ingest pipelines.
@@ -185,11 +209,6 @@ pub(crate) fn lacks_ingest(body: &[u8]) -> bool {
 
 /// Whether a request failed as a whole for one item in it.
 pub(crate) fn blames_an_item(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Whole<'a> {
-        #[serde(borrow)]
-        error: ItemError<'a>,
-    }
     serde_json::from_slice::<Whole<'_>>(body).is_ok_and(|w| {
         matches!(
             w.error.kind.as_ref(),
@@ -324,29 +343,41 @@ mod tests {
     #[test]
     fn replies_are_read_item_by_item() {
         let body = br#"{"errors":true,"items":[{"index":{"status":201}},{"delete":{"status":404}},
-            {"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"a \"b\""}}}]}"#;
+            {"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"object mapping for [\u0061] b"}}}]}"#;
         let reply: BulkReply<'_> = serde_json::from_slice(body).unwrap();
         let status: Vec<_> = reply.items.iter().map(|i| i.update.status).collect();
         assert_eq!(status, [201, 404, 400]);
         assert_eq!(
             reply.items[2].update.describe(),
-            "mapper_parsing_exception (a \"b\")"
+            "mapper_parsing_exception (object mapping for [a])"
         );
     }
 
     #[test]
-    fn values_of_rows_do_not_show() {
-        let e = ItemError {
-            kind: "mapper_parsing_exception".into(),
-            reason: Some(
-                "failed to parse field [n] of type [long] in document with id '77'. Preview of field's value: 'hush'"
-                    .into(),
+    fn what_is_larger_than_all_the_room_never_passes() {
+        let body = |reason: &str| format!(r#"{{"error":{{"type":"x","reason":"{reason}"}},"status":429}}"#);
+        for (reason, want) in [
+            (
+                "rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, coordinating_operation_bytes=900, max_coordinating_and_primary_bytes=800]",
+                true,
             ),
-        };
-        assert_eq!(
-            e.describe(),
-            "mapper_parsing_exception (failed to parse field [n] of type [long])"
-        );
+            (
+                "rejected execution of coordinating operation [coordinating_and_primary_bytes=700, all_bytes=700, coordinating_operation_bytes=200, max_coordinating_bytes=800]",
+                false,
+            ),
+            (
+                "[parent] Data too large, data for [<http_request>] would be [990/990b], which is larger than the limit of [500/500b], real usage: [390/390b], new bytes reserved: [600/600b], usages [x=0/0b]",
+                true,
+            ),
+            (
+                "[parent] Data too large, data for [<http_request>] would be [990/990b], which is larger than the limit of [500/500b], real usage: [980/980b], new bytes reserved: [10/10b]",
+                false,
+            ),
+            ("rejected execution of x", false),
+        ] {
+            assert_eq!(can_never_pass(body(reason).as_bytes()), want, "{reason}");
+        }
+        assert!(!can_never_pass(b"busy"));
     }
 
     #[test]
@@ -357,5 +388,8 @@ mod tests {
             "security_exception (missing authentication)"
         );
         assert_eq!(request_error(b"<html>"), None);
+        let with_value = br#"{"error":{"type":"x","reason":"id [hush] is too long"},"status":400}"#;
+        assert_eq!(request_error(with_value).unwrap(), "x (id [hush] is too long)");
+        assert_eq!(shown_error(with_value).unwrap(), "x");
     }
 }

@@ -11,6 +11,7 @@ use crate::config::{ConvertConfig, DocumentFrom, IdFrom, IndexConfig, ResourceKi
 use crate::convert::Shape;
 use crate::envelope::EnvelopeReader;
 use crate::json;
+use crate::partition::Partitions;
 use crate::template::Template;
 use crate::version::{Floors, kafka_offset};
 
@@ -32,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) routing: Option<Template>,
     /// Whether schemas are looked at: for mappings and conversions.
     pub(crate) typed: bool,
+    /// Whether mappings are made from schemas.
+    pub(crate) infer: bool,
 }
 
 impl Route {
@@ -47,6 +50,7 @@ impl Route {
             id_template: None,
             routing: None,
             typed: false,
+            infer: false,
         }
     }
 }
@@ -111,12 +115,26 @@ struct RouteConfig {
 pub(crate) struct Entry {
     pub(crate) route: Arc<Route>,
     pub(crate) reader: EnvelopeReader,
-    /// Last version on each partition, for tombstones: those say none.
-    pub(crate) versions: HashMap<Option<i32>, u64>,
-    /// Where the snapshots stand that were read from the topic.
-    pub(crate) floors: Floors,
+    pub(crate) partitions: Partitions<Behind>,
+    /// Whether it holds rows without envelopes, and so no delete events.
+    pub(crate) flat: bool,
+    /// It has been said that a truncate leaves the documents as they are.
+    pub(crate) truncated: bool,
+    /// It has been said that a tombstone came without its delete event.
+    pub(crate) lone: bool,
     /// Conversions of the topic's current schema.
     pub(crate) shape: Option<Arc<Shape>>,
+}
+
+/// What is remembered of the records before one in its partition.
+#[derive(Debug, Default)]
+pub(crate) struct Behind {
+    /// Last version, for tombstones: those say none.
+    pub(crate) version: Option<u64>,
+    /// Where the snapshots stand that were read.
+    pub(crate) floors: Floors,
+    /// Hash of the key of the record before, if that was a delete event: its tombstone adds nothing.
+    pub(crate) deleted: Option<u64>,
 }
 
 impl Routes {
@@ -172,8 +190,10 @@ impl Routes {
         self.entries.push(Entry {
             route: Arc::clone(&route),
             reader: EnvelopeReader::new(self.config.index.document == DocumentFrom::Value),
-            versions: HashMap::new(),
-            floors: Floors::default(),
+            partitions: Partitions::default(),
+            flat: false,
+            truncated: false,
+            lone: false,
             shape: None,
         });
         Ok(route)
@@ -245,6 +265,7 @@ impl RouteConfig {
             id_template: parse(merged.id_template.or(default_template))?,
             routing: parse(merged.routing.or_else(|| c.routing.clone()))?,
             typed: merged.infer.unwrap_or(converts),
+            infer: merged.infer.unwrap_or(c.mapping.infer),
         };
         Ok((route, apart))
     }

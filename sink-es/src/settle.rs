@@ -42,6 +42,16 @@ impl Ledger {
         self.state().open.push_back(records);
     }
 
+    /// Adds to what a batch is waited for. It must still be open.
+    pub(crate) fn owe(&self, number: u64, count: u64) {
+        let mut state = self.state();
+        let at = number.checked_sub(state.settled).and_then(|n| n.checked_sub(1));
+        let slot = at.and_then(|n| usize::try_from(n).ok());
+        if let Some(left) = slot.and_then(|n| state.open.get_mut(n)) {
+            *left = left.saturating_add(count);
+        }
+    }
+
     /// Settles some records of some batches; returns the watermark if it moved.
     pub(crate) fn settle(&self, credits: &[(u64, u64)]) -> Option<u64> {
         let mut state = self.state();

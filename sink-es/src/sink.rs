@@ -15,7 +15,7 @@ use crate::config::IndexConfig;
 use crate::convert::Shape;
 use crate::dead_letter::Letter;
 use crate::delivery::Delivery;
-use crate::encode::{Encoded, Encoder};
+use crate::encode::{Encoded, Encoder, Unknown};
 use crate::ladder::Sample;
 use crate::lane::{self, Lane};
 use crate::original;
@@ -61,8 +61,8 @@ enum Pause {
     Topic(Arc<Topic>),
     /// A topic with another schema.
     Schema(Arc<Topic>, Vec<u8>),
-    /// A tombstone whose version must be looked up.
-    Unversioned(Lookup),
+    /// A tombstone whose document must be looked for.
+    Unknown(Box<Lookup>),
     /// A record that makes no document.
     Bad(BadRecord),
 }
@@ -75,11 +75,13 @@ struct BadRecord {
     kept: Vec<u8>,
 }
 
-/// A delete without a version.
+/// A delete that does not tell all.
 struct Lookup {
+    unknown: Unknown,
     place: Place,
     id: String,
     routing: Option<String>,
+    version: Option<u64>,
     hash: u64,
     kept: Option<Vec<u8>>,
 }
@@ -162,8 +164,8 @@ impl IndexSink {
                         self.delivery.prepare(&route).await?;
                     }
                     Pause::Schema(topic, schema) => self.learn(&topic, &schema).await?,
-                    Pause::Unversioned(lookup) => {
-                        if !self.delete_found(lookup).await? {
+                    Pause::Unknown(lookup) => {
+                        if !self.delete_found(*lookup).await? {
                             left_out = left_out.saturating_add(1);
                         }
                     }
@@ -200,16 +202,10 @@ impl IndexSink {
             match self.encoder.encode(record) {
                 Encoded::NewTopic => break Pause::Topic(Arc::clone(&record.head.topic)),
                 Encoded::NewSchema(schema) => break Pause::Schema(Arc::clone(&record.head.topic), schema),
-                Encoded::Unversioned(entry) => {
-                    let lookup = Lookup {
-                        place: entry.place,
-                        id: entry.id.unwrap_or_default().to_owned(),
-                        routing: entry.routing.map(str::to_owned),
-                        hash: entry.hash,
-                        kept: entry.kept.map(<[u8]>::to_vec),
-                    };
+                Encoded::Unknown(entry, unknown) => {
+                    let lookup = Lookup::new(entry, unknown);
                     records.next();
-                    break Pause::Unversioned(lookup);
+                    break Pause::Unknown(Box::new(lookup));
                 }
                 Encoded::Skip(why) => {
                     self.delivery.telemetry.skip(why);
@@ -272,64 +268,58 @@ impl IndexSink {
         Ok(())
     }
 
-    /// Deletes a document at the version it has; false when it is not there.
+    /// Deletes a document as it is found; false when it is not there.
     ///
     /// A tombstone tells no version. Where no earlier record of its partition told one either, its document's own version is
     /// right: what the tombstone ends is not newer. If a later record of the partition wrote the document in an earlier run,
     /// that record comes again behind the tombstone and, having the same version, writes it again.
     async fn delete_found(&mut self, lookup: Lookup) -> Result<bool, Error> {
         let Lookup {
-            place,
-            id,
-            routing,
-            hash,
-            kept,
-        } = lookup;
-        // What is under way for the document comes first.
-        self.settle_all().await?;
-        let version = self
-            .delivery
-            .current_version(&place.route, &id, routing.as_deref())
-            .await?;
-        let Some(version) = version else {
-            self.delivery.telemetry.skip(Skipped::Tombstone);
+            unknown, place, hash, ..
+        } = &lookup;
+        let i = lane_of(Some(*hash), &mut self.turn, self.lanes.len());
+        let Some(lane) = self.lanes.get(i) else {
             return Ok(false);
         };
-        let entry = Entry {
-            place,
-            id: Some(&id),
-            routing: routing.as_deref(),
-            hash,
-            version: Some(version),
-            op: Op::Delete,
-            document: None,
-            lacks: &[],
-            unsure: false,
-            kept: kept.as_deref(),
+        // What is under way for the document comes first: from this batch, too.
+        self.delivery.set_flushing(true);
+        lane.wake();
+        lane.idle(&self.delivery).await;
+        self.delivery.set_flushing(false);
+        self.check()?;
+        let found = if unknown.routing {
+            self.delivery.find(&place.route, &lookup.id).await?
+        } else {
+            let routing = lookup.routing.as_deref();
+            let version = self
+                .delivery
+                .current_version(&place.route, &lookup.id, routing)
+                .await?;
+            version
+                .map(|version| (lookup.routing.clone(), version))
+                .into_iter()
+                .collect()
         };
-        let i = lane_of(Some(hash), &mut self.turn, self.lanes.len());
-        if let Some(lane) = self.lanes.get(i) {
-            let taken = {
-                let mut waiting = lane.waiting();
-                let taken = waiting.push(
-                    self.written,
-                    entry,
-                    self.delivery.max_bytes(),
-                    self.delivery.bulk.max_docs,
-                );
-                waiting.touch(Instant::now());
-                taken
-            };
-            self.delivery.take_memory(taken);
-            lane.wake();
+        if found.is_empty() {
+            self.delivery.telemetry.skip(Skipped::Tombstone);
+            return Ok(false);
         }
+        // One of them stands for the record itself.
+        let more = count(found.len()).saturating_sub(1);
+        self.delivery.ledger.owe(self.written, more);
+        let (max_bytes, max_docs) = (self.delivery.max_bytes(), self.delivery.bulk.max_docs);
+        let mut taken = 0_usize;
+        {
+            let mut waiting = lane.waiting();
+            for (routing, version) in &found {
+                let entry = lookup.entry(routing.as_deref(), *version);
+                taken = taken.saturating_add(waiting.push(self.written, entry, max_bytes, max_docs));
+            }
+            waiting.touch(Instant::now());
+        }
+        self.delivery.take_memory(taken);
+        lane.wake();
         Ok(true)
-    }
-
-    /// Returns once every batch before this one is settled.
-    async fn settle_all(&mut self) -> Result<(), Error> {
-        let before = self.written.saturating_sub(1);
-        self.wait_for(before).await
     }
 
     async fn bad_record(&self, bad: &BadRecord) -> Result<(), Error> {
@@ -387,6 +377,40 @@ impl Sink for IndexSink {
 
     fn failure(&mut self) -> Option<Error> {
         self.delivery.ledger.take_failure()
+    }
+}
+
+impl Lookup {
+    fn new(entry: Entry<'_>, unknown: Unknown) -> Self {
+        Self {
+            unknown,
+            place: entry.place,
+            id: entry.id.unwrap_or_default().to_owned(),
+            routing: entry.routing.map(str::to_owned),
+            version: entry.version,
+            hash: entry.hash,
+            kept: entry.kept.map(<[u8]>::to_vec),
+        }
+    }
+
+    /// The delete of a document that was found.
+    fn entry<'a>(&'a self, routing: Option<&'a str>, version: u64) -> Entry<'a> {
+        Entry {
+            place: self.place.clone(),
+            id: Some(&self.id),
+            routing,
+            hash: self.hash,
+            version: if self.unknown.version {
+                Some(version)
+            } else {
+                self.version
+            },
+            op: Op::Delete,
+            document: None,
+            lacks: &[],
+            unsure: false,
+            kept: self.kept.as_deref(),
+        }
     }
 }
 

@@ -46,7 +46,16 @@ pub(crate) enum Row<'a> {
     Whole(&'a [u8]),
 }
 
+/// Why a template cannot be filled from a delete.
+pub(crate) const NO_ROW: &str =
+    "a template needs a field of the row, and a delete has none without REPLICA IDENTITY FULL";
+
 impl Template {
+    /// Whether it needs the row.
+    pub(crate) fn needs_row(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::ValueField(_)))
+    }
+
     /// Parses the text.
     ///
     /// # Errors
@@ -82,8 +91,6 @@ impl Template {
     /// When a placeholder stands for nothing.
     pub(crate) fn render(&self, pieces: &Pieces<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
         const NO_KEY: &str = "a template needs the key, and the record has none";
-        const NO_ROW: &str =
-            "a template needs a field of the row, and a delete has none without REPLICA IDENTITY FULL";
         out.clear();
         for part in &self.parts {
             match part {

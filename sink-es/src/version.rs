@@ -1,7 +1,5 @@
 //! Where a document's version comes from.
 
-use std::collections::HashMap;
-
 use cdc_core::{Lsn, Record, RecordHead};
 
 use crate::config::Versions;
@@ -88,9 +86,7 @@ pub(crate) fn of(
         }
         Versions::ExternalFromWal => {
             let source = source.ok_or(NoVersion::Position)?;
-            let (lsn, unsure) = floors
-                .position(head.partition, source)
-                .ok_or(NoVersion::Position)?;
+            let (lsn, unsure) = floors.position(source).ok_or(NoVersion::Position)?;
             Ok(Version {
                 number: Some(from_lsn(lsn)),
                 unsure,
@@ -99,7 +95,7 @@ pub(crate) fn of(
     }
 }
 
-/// Where snapshots stand, by partition and server: below that no change of the stream behind them may be.
+/// Where snapshots stand that were read from a partition, by server: below that no change of the stream behind them may be.
 ///
 /// An envelope tells the end of the last commit before its transaction (`source.sequence`), which rises along the stream.
 /// The first transaction behind a snapshot has none; its rows have positions of their own, which lie below the snapshot's if
@@ -107,32 +103,34 @@ pub(crate) fn of(
 /// not sure: a server that has a higher one is asked for it.
 #[derive(Debug, Default)]
 pub struct Floors {
-    by_partition: HashMap<Option<i32>, Vec<(Vec<u8>, u64)>>,
+    by_server: Vec<(Vec<u8>, u64)>,
 }
 
 impl Floors {
     /// The position that a consumed record's envelope tells, for a version after the envelope is gone.
-    pub fn position_of(&mut self, partition: Option<i32>, value: Option<&[u8]>) -> Option<Lsn> {
+    pub fn position_of(&mut self, value: Option<&[u8]>) -> Option<Lsn> {
         let mut reader = EnvelopeReader::new(true);
         let source = reader.read(value).ok()?.source?;
-        self.position(partition, source).map(|(lsn, _)| lsn)
+        self.position(source).map(|(lsn, _)| lsn)
     }
 
     /// The position, and whether it is not sure.
-    fn position(&mut self, partition: Option<i32>, source: &[u8]) -> Option<(Lsn, bool)> {
+    fn position(&mut self, source: &[u8]) -> Option<(Lsn, bool)> {
         let told = Told::read(source);
         let found = |lsn: u64, unsure| (lsn != 0).then_some((Lsn(lsn), unsure));
         if told.snapshot {
             let lsn = told.commit.or(told.own)?;
             if told.commit.is_none() {
-                self.raise(partition, told.server, lsn);
+                self.raise(told.server, lsn);
             }
             return found(lsn, false);
         }
-        let floor = self.floor(partition, told.server);
+        let floor = self.by_server.iter().find(|(name, _)| name == told.server);
+        let floor = floor.map(|(_, lsn)| *lsn);
         match (told.commit, floor) {
             (Some(commit), Some(floor)) if commit >= floor => {
-                self.forget(partition, told.server);
+                // The stream has passed it: versions follow from the records alone.
+                self.by_server.retain(|(name, _)| name != told.server);
                 found(commit, false)
             }
             (Some(commit), floor) => found(commit.max(floor.unwrap_or_default()), false),
@@ -141,26 +139,10 @@ impl Floors {
         }
     }
 
-    fn floor(&self, partition: Option<i32>, server: &[u8]) -> Option<u64> {
-        let all = self.by_partition.get(&partition)?;
-        all.iter().find(|(name, _)| name == server).map(|(_, lsn)| *lsn)
-    }
-
-    fn raise(&mut self, partition: Option<i32>, server: &[u8], lsn: u64) {
-        let all = self.by_partition.entry(partition).or_default();
-        match all.iter_mut().find(|(name, _)| name == server) {
+    fn raise(&mut self, server: &[u8], lsn: u64) {
+        match self.by_server.iter_mut().find(|(name, _)| name == server) {
             Some((_, known)) => *known = lsn.max(*known),
-            None => all.push((server.to_vec(), lsn)),
-        }
-    }
-
-    /// The stream has passed it: versions follow from the records alone.
-    fn forget(&mut self, partition: Option<i32>, server: &[u8]) {
-        if let Some(all) = self.by_partition.get_mut(&partition) {
-            all.retain(|(name, _)| name != server);
-            if all.is_empty() {
-                self.by_partition.remove(&partition);
-            }
+            None => self.by_server.push((server.to_vec(), lsn)),
         }
     }
 }
@@ -276,10 +258,10 @@ mod tests {
 
     #[test]
     fn no_change_behind_a_snapshot_is_older_than_its_rows() {
-        let mut floors = Floors::default();
-        let mut v = |partition, source: &str| {
+        let mut partitions = [Floors::default(), Floors::default()];
+        let mut v = |partition: usize, source: &str| {
             let source = source.replace('\'', "\\\"");
-            let found = floors.position(Some(partition), source.as_bytes()).unwrap();
+            let found = partitions[partition].position(source.as_bytes()).unwrap();
             (found.0.0, found.1)
         };
         let read = r#"{"name":"a","snapshot":"last","sequence":"[null,'200']","lsn":200}"#;

@@ -65,8 +65,8 @@ async fn follow(args: &Args) -> anyhow::Result<()> {
         ..Filters::default()
     })
     .map_err(run::explain)?;
-    let id = std::process::id();
-    let mut source = SourceOptions::new(connect.clone(), &format!("pgcdc_tail_{id}"), "");
+    let own = run::unique("pgcdc_tail");
+    let mut source = SourceOptions::new(connect.clone(), &own, "");
     source.slot.temporary = true;
     source.snapshot = if args.snapshot {
         SnapshotMode::Initial
@@ -80,10 +80,9 @@ async fn follow(args: &Args) -> anyhow::Result<()> {
             None
         }
         None => {
-            let name = format!("pgcdc_tail_{id}");
-            publish(&connect, &capture, &name).await?;
-            source.publication.name.clone_from(&name);
-            Some(name)
+            publish(&connect, &capture, &own).await?;
+            source.publication.name.clone_from(&own);
+            Some(own)
         }
     };
     let stop = CancellationToken::new();

@@ -12,8 +12,8 @@ use sink_es::BadDocument;
 
 use super::check;
 use super::{
-    Config, ConvertersConfig, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig, Problem,
-    SourceConfig,
+    Config, ConverterConfig, ConvertersConfig, Delivery, HttpConfig, LogConfig, OffsetsConfig, OutputConfig,
+    Problem, SourceConfig,
 };
 
 /// A configuration that holds together: the only form the program runs with.
@@ -120,7 +120,7 @@ impl Validated {
             config
                 .index
                 .as_ref()
-                .and_then(|i| check_index(i, stages, &config.format)),
+                .and_then(|i| check_index(i, stages, config.writes_schemas())),
         );
         let (source, capture) = match config.source {
             Some(section) => {
@@ -170,9 +170,10 @@ impl Validated {
         if let (Some(source), Some(capture)) = (&source, &capture) {
             problems.extend(check_format(&format, capture, source.connect.database()));
         }
-        let dead_letters = config.index.as_ref().and_then(|i| i.dead_letter_topic());
+        let dead_letters = config.index.as_ref().map(|i| i.dead_letter_topics());
+        let dead_letters = dead_letters.unwrap_or_default();
         let consume = keep(
-            consume(config.consume, stages, &format, dead_letters),
+            consume(config.consume, stages, &format, &dead_letters),
             &mut problems,
         );
         match (stages, offsets, capture, consume, reshape) {
@@ -216,10 +217,25 @@ impl Validated {
     }
 }
 
+impl Config {
+    /// Whether values come with their schemas.
+    fn writes_schemas(&self) -> bool {
+        match &self.converters.value {
+            Some(ConverterConfig::Json(json)) => json.schemas.unwrap_or(self.format.value_schemas),
+            Some(_) => true,
+            None => self.format.value_schemas,
+        }
+    }
+}
+
 /// What the index needs of other sections.
-fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Format) -> Option<Problem> {
+fn check_index(
+    index: &sink_es::IndexConfig,
+    stages: Option<Stages>,
+    writes_schemas: bool,
+) -> Option<Problem> {
     let consumes = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
-    if index.dead_letter_topic().is_some() && !consumes {
+    if !index.dead_letter_topics().is_empty() && !consumes {
         return Some(Problem::new(
             "index.on_bad_document",
             "a dead letter topic needs the `kafka` section: add it, or use `dead_letter: FILE`",
@@ -232,10 +248,11 @@ fn check_index(index: &sink_es::IndexConfig, stages: Option<Stages>, format: &Fo
             "kafka_offset needs records from Kafka: use external_from_wal",
         ));
     }
-    if index.uses_schemas() && stages == Some(Stages::SourceToIndex) && !format.value_schemas {
+    let from_source = matches!(stages, Some(Stages::SourceToIndex | Stages::SourceToKafkaToIndex));
+    if index.uses_schemas() && from_source && !writes_schemas {
         return Some(Problem::new(
             "index.mapping",
-            "mappings and conversions are made from schemas: set `format.value_schemas: true`",
+            "mappings and conversions are made from schemas: set `format.value_schemas: true`, or write values with `converters.value: avro`",
         ));
     }
     None
@@ -402,11 +419,11 @@ fn consume(
     given: Option<cdc_kafka::SourceConfig>,
     stages: Option<Stages>,
     format: &Format,
-    dead_letters: Option<&str>,
+    dead_letters: &[&str],
 ) -> Result<Option<cdc_kafka::SourceConfig>, Problem> {
     let reads = matches!(stages, Some(Stages::SourceToKafkaToIndex | Stages::KafkaToIndex));
-    // A regular expression may match it.
-    let left_out: Vec<String> = dead_letters.map(str::to_owned).into_iter().collect();
+    // A regular expression may match them.
+    let left_out: Vec<String> = dead_letters.iter().map(|&topic| topic.to_owned()).collect();
     match (given, reads) {
         (Some(_), false) if stages.is_some() => Err(Problem::new(
             "consume",
@@ -414,7 +431,7 @@ fn consume(
         )),
         (Some(given), _) => {
             given.validate().map_err(|e| of_part("consume", &e))?;
-            if let Some(letters) = dead_letters.filter(|l| given.topics.iter().any(|t| t == l)) {
+            if let Some(letters) = left_out.iter().find(|l| given.topics.contains(l)) {
                 return Err(Problem::new(
                     "consume.topics",
                     format!("{letters} takes the dead letters, which would come back without end: remove it"),

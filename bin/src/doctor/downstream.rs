@@ -31,16 +31,22 @@ pub(super) async fn kafka(config: &KafkaConfig, report: &mut Report) {
     }
 }
 
-pub(super) async fn index(config: &IndexConfig, report: &mut Report) {
-    match sink_es::probe(config).await {
+/// `topic` is one whose index will be written to: rights are often given by patterns of names.
+pub(super) async fn index(config: &IndexConfig, topic: Option<&str>, report: &mut Report) {
+    let probed = match topic {
+        Some(topic) => sink_es::probe_topic(config, topic).await,
+        None => sink_es::probe(config).await,
+    };
+    match probed {
         Ok(info) => {
             let text = format!("{} {}, cluster {}", info.distribution, info.version, info.cluster);
             if info.may_write {
                 report.ok("index", text);
             } else {
+                let index = topic.map_or_else(String::new, |t| format!(" the index of topic {t}"));
                 report.fail(
                     "index",
-                    format!("{text}: the user may not write"),
+                    format!("{text}: the user may not write{index}"),
                     Some("grant write and create_index".into()),
                 );
             }

@@ -88,5 +88,11 @@ has stopped. Differences from the connector:
   replaced by its SHA-256.
 - A NULL stays null; the connector writes a field's default in its place.
 - Decimals become exact numbers, where the connector rounds them to a double.
+- A record without a key, where keys are not ignored, gets its coordinates as `_id`, and one with an empty key the SHA-256 of nothing;
+  the connector stops.
+- A TRUNCATE event is left out, with a warning.
+- An offset of the group that is no longer in the topic stops the index stage; the connector goes on at the topic's beginning.
+- `read.timeout.ms` bounds the silence of a socket there, `index.request_timeout_ms` the wait for a whole answer: only a longer one than
+  ours is taken over.
 - Fields of Debezium's semantic types get the mapping that they mean, and new fields are mapped when a schema changes.
 ";

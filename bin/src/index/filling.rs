@@ -18,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::tables::captured;
 use crate::config::{Source, Validated};
-use crate::run::assemble;
 use crate::run::fence::Fence;
 use crate::run::relay::Relay;
+use crate::run::{self, assemble};
 
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -218,7 +218,7 @@ impl FromTable {
         let mut options = assemble::source_options(source, source.connect.clone());
         // Signals are for the pipeline, which writes what they ask for into the index that it fills.
         options.signals = None;
-        options.slot.name = format!("pgcdc_rebuild_{}", std::process::id());
+        options.slot.name = run::unique("pgcdc_rebuild");
         options.slot.create = true;
         options.slot.temporary = true;
         options.slot.drop_on_stop = false;

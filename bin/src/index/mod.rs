@@ -3,4 +3,4 @@
 mod filling;
 pub mod plan;
 pub mod rebuild;
-mod tables;
+pub(crate) mod tables;

@@ -8,6 +8,7 @@ use cdc_kafka::{GroupWatch, KafkaSource, SourceConfig};
 
 use super::tables::captured;
 use crate::config::Validated;
+use crate::run::unique;
 
 /// A topic and the schema of its values, if that is known.
 type Topic = (String, Option<Vec<u8>>);
@@ -78,7 +79,7 @@ async fn of_topics(config: &Validated) -> Result<Vec<Topic>, Error> {
         config.consume.as_ref().ok_or_else(missing)?,
     );
     // A group of its own, which commits nothing.
-    let group = format!("pgcdc-plan-{}-{}", config.name, std::process::id());
+    let group = unique(&format!("pgcdc-plan-{}", config.name));
     let consume = SourceConfig {
         group_id: Some(group.clone()),
         ..consume.clone()

@@ -134,8 +134,9 @@ async fn finish(
         (false, true) => "_id and content",
         (false, false) => "_id",
     };
+    let at_least = if difference.more { "at least " } else { "" };
     println!(
-        "{} documents in {old}; in {new}: {} missing, {} more, {} different (compared by {compared})",
+        "{} documents in {old}; in {new}: {at_least}{} missing, {} more, {} different (compared by {compared})",
         difference.documents, difference.missing, difference.extra, difference.changed
     );
     if !difference.is_none() && !order.accept_differences {

@@ -11,20 +11,20 @@ use crate::config::Validated;
 
 /// A captured table.
 #[derive(Debug)]
-pub(super) struct Captured {
+pub(crate) struct Captured {
     /// As the catalog describes it.
-    pub(super) table: Table,
+    pub(crate) table: Table,
     /// Topic of its rows, before any transform.
-    pub(super) topic: String,
+    pub(crate) topic: String,
     /// Schema of their values, as the encoder would write it.
-    pub(super) value_schema: Vec<u8>,
+    pub(crate) value_schema: Vec<u8>,
 }
 
 /// Asks the catalog for the tables that the configuration captures.
 ///
 /// # Errors
 /// Those of [`catalog::tables`] and of [`Encoder::plan`].
-pub(super) async fn captured(
+pub(crate) async fn captured(
     config: &Validated,
     database: &str,
     sql: &mut Session,

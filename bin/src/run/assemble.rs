@@ -151,7 +151,7 @@ pub async fn index_sink(
     pipeline: &str,
 ) -> Result<IndexSink, Error> {
     match kafka {
-        Some(kafka) if index.dead_letter_topic().is_some() => {
+        Some(kafka) if !index.dead_letter_topics().is_empty() => {
             let topics = KafkaSink::open(kafka, SinkOptions::default()).await?;
             IndexSink::with_dead_letters(index, Box::new(topics), pipeline)
         }

@@ -8,6 +8,7 @@ pub mod progress;
 pub mod relay;
 pub mod transformed;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Validated;
 
-/// Runs until SIGTERM or SIGINT, or until a stage ends.
+/// Runs until SIGTERM, SIGINT or SIGHUP, or until a stage ends.
 ///
 /// # Errors
 /// The first stage's failure, with what to do about it.
@@ -92,21 +93,30 @@ fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
     })
 }
 
+/// A name that no other process takes: in containers all have the same process id.
+pub(crate) fn unique(stem: &str) -> String {
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("{stem}_{random:016x}")
+}
+
 pub(crate) fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM handler")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT handler")?;
+    // The terminal is gone, and there is no file to be read again.
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP handler")?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let mut signal = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        };
+        signal().await;
         tracing::info!("stopping: what has been read is finished first");
         stop.cancel();
         // A second signal does not wait. Nothing is lost: the next start goes on from the stored offset.
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        signal().await;
         std::process::exit(130);
     });
     Ok(())
@@ -117,4 +127,16 @@ pub(crate) fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub fn explain(error: Error) -> anyhow::Error {
     anyhow::anyhow!("{} ({})", error.chain(), error.advice())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_for_the_time_being_differ_within_one_process() {
+        let (a, b) = (super::unique("pgcdc_tail"), super::unique("pgcdc_tail"));
+        assert_ne!(a, b);
+        // What PostgreSQL takes as the name of a slot.
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(a.len() <= 63 && a.chars().all(allowed), "{a}");
+    }
 }

@@ -12,7 +12,7 @@ use cdc_core::transform::mosip::{Search, holds_decimal};
 use cdc_core::transform::{Chain, Stuck};
 use cdc_core::{Batch, Error, FailedStage, Lsn, Record as Raw, Topic};
 use sink_es::config::IdFrom;
-use sink_es::{Floors, HttpSearch, IndexConfig};
+use sink_es::{Floors, HttpSearch, IndexConfig, Partitions};
 
 /// Transforms with what reads and writes their records.
 #[derive(Debug)]
@@ -29,13 +29,20 @@ pub struct Transformed {
     on_error: OnRecordError,
     /// Whether what a record was goes on with it, for a dead letter.
     keep_originals: bool,
-    /// Where the snapshots of each topic stand.
-    floors: HashMap<String, Floors>,
-    /// Last version on each partition: a tombstone tells none.
-    versions: HashMap<(String, Option<i32>), Lsn>,
+    /// What is remembered of each topic's partitions.
+    behind: HashMap<String, Partitions<Behind>>,
     /// Topics that transforms named.
     topics: HashMap<String, Arc<Topic>>,
     spare: Batch,
+}
+
+/// What is remembered of the records before one in its partition.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Where the snapshots stand that were read.
+    floors: Floors,
+    /// Last version: a tombstone tells none.
+    version: Lsn,
 }
 
 impl Transformed {
@@ -67,8 +74,7 @@ impl Transformed {
             text_keys: index.id_from == IdFrom::KeyText,
             on_error: reshape.on_error,
             keep_originals: reshape.keep_originals,
-            floors: HashMap::new(),
-            versions: HashMap::new(),
+            behind: HashMap::new(),
             topics: HashMap::new(),
             spare: Batch::default(),
         }))
@@ -111,17 +117,8 @@ impl Transformed {
     fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Stuck> {
         let cannot = |stage, what: &str, e: &ConvertError| Stuck::at_converter(stage, what, raw.head, e);
         let mut head = raw.head.clone();
-        let place = (head.topic.name.clone(), head.partition);
         // The transforms may take away what tells the version.
-        if head.version_lsn.is_zero() && !self.chain.is_empty() {
-            let known = self
-                .position_of(raw)
-                .or_else(|| self.versions.get(&place).copied());
-            head.version_lsn = known.unwrap_or_default();
-        }
-        if !head.version_lsn.is_zero() {
-            self.versions.insert(place, head.version_lsn);
-        }
+        head.version_lsn = self.version_of(raw);
         let context = Context {
             topic: &raw.head.topic.name,
             headers: &[],
@@ -166,20 +163,40 @@ impl Transformed {
             .map_err(|e| cannot(FailedStage::ValueConverter, "the outcome cannot be written", &e))
     }
 
-    /// What the envelope tells of its position, however it is written.
-    fn position_of(&mut self, raw: &Raw<'_>) -> Option<Lsn> {
-        let floors = self.floors.entry(raw.head.topic.name.clone()).or_default();
-        let Some(converter) = &mut self.value else {
-            return floors.position_of(raw.head.partition, raw.value);
+    /// The record's version, or that of the one before it: a tombstone has none.
+    fn version_of(&mut self, raw: &Raw<'_>) -> Lsn {
+        let topic = &raw.head.topic.name;
+        let own = raw.head.version_lsn;
+        let tells = own.is_zero() && !self.chain.is_empty();
+        // However the envelope is written.
+        let read = match &mut self.value {
+            Some(converter) if tells => {
+                let context = Context { topic, headers: &[] };
+                let value = converter.read(&context, raw.value).ok();
+                let mut text = Vec::new();
+                let written = value.map(|value| self.plain.write(&context, &value, &mut text));
+                Some(written.is_some_and(|w| w.is_ok()).then_some(text))
+            }
+            _ => None,
         };
-        let context = Context {
-            topic: &raw.head.topic.name,
-            headers: &[],
+        if !self.behind.contains_key(topic) {
+            self.behind.insert(topic.clone(), Partitions::default());
+        }
+        let Some(topic) = self.behind.get_mut(topic) else {
+            return own;
         };
-        let read = converter.read(&context, raw.value).ok()?;
-        let mut text = Vec::new();
-        self.plain.write(&context, &read, &mut text).ok()?;
-        floors.position_of(raw.head.partition, Some(&text))
+        let behind = topic.at(raw.head);
+        let found = match (tells, &read) {
+            (false, _) => Some(own).filter(|own| !own.is_zero()),
+            (true, Some(text)) => text.as_deref().and_then(|t| behind.floors.position_of(Some(t))),
+            (true, None) => behind.floors.position_of(raw.value),
+        };
+        match found {
+            Some(version) => behind.version = version,
+            None if !tells => return own,
+            None => {}
+        }
+        behind.version
     }
 
     fn write(&mut self, mut record: Record, raw: &Raw<'_>, out: &mut Batch) -> Result<(), ConvertError> {

@@ -274,6 +274,46 @@ fn dead_letters_are_not_read() {
 }
 
 #[test]
+fn neither_topic_of_dead_letters_is_read() {
+    let index = "index: {urls: ['http://h'], on_bad_document: {dead_letter_topic: shop.public.bad}, \
+                 on_invalid_record: {dead_letter_topic: shop.public.invalid}}\n";
+    let got = from_text("pgcdc.yaml", &through_kafka(index), &env()).unwrap();
+    let both = ["shop.public.bad", "shop.public.invalid"];
+    assert_eq!(got.consume.unwrap().left_out, both);
+    for topic in both {
+        let listed = through_kafka(&format!("{index}consume: {{topics: [a, {topic}]}}\n"));
+        assert!(refused(&listed).contains(&format!("consume.topics: {topic} takes the dead letters")));
+    }
+}
+
+#[test]
+fn mappings_need_schemas_on_either_way_to_the_index() {
+    for option in [
+        "mapping: {infer: true}",
+        "overrides: [{topics: [a], infer: true}]",
+    ] {
+        let index = format!("index: {{urls: ['http://h'], {option}}}\n");
+        let bare = through_kafka(&index);
+        assert!(refused(&bare).contains("index.mapping: mappings and conversions are made from schemas"));
+        let with = bare.replace(
+            "{topic_prefix: shop}",
+            "{topic_prefix: shop, value_schemas: true}",
+        );
+        from_text("pgcdc.yaml", &with, &env()).unwrap();
+        // Other forms bring them along.
+        for value in [
+            "{type: avro, registry: {urls: ['http://r']}}",
+            "{type: json, schemas: true}",
+        ] {
+            let text = format!("{bare}converters: {{value: {value}}}\n");
+            from_text("pgcdc.yaml", &text, &env()).unwrap();
+        }
+        let without = format!("{with}converters: {{value: {{type: json, schemas: false}}}}\n");
+        assert!(refused(&without).contains("index.mapping"));
+    }
+}
+
+#[test]
 fn lookups_stand_between_kafka_and_the_index() {
     let lookup = "transforms: [{dynamic_new_field: {es_url: 'http://h', es_index: i, es_input_fields: [a], \
                   es_output_field: b, input_fields: [a], input_default_values: [x], output_field: c}}]\n";

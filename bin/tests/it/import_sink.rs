@@ -163,6 +163,52 @@ fn each_property_sets_its_key() {
 }
 
 #[test]
+fn avro_is_read_with_its_registry() {
+    let avro = "io.confluent.connect.avro.AvroConverter";
+    let yaml = yaml(&format!(
+        "key.converter={avro}\nkey.converter.schema.registry.url=http://r:8081\n\
+         value.converter={avro}\nvalue.converter.schema.registry.url=http://r:8081,http://s:8081\n\
+         value.converter.basic.auth.credentials.source=USER_INFO\nvalue.converter.basic.auth.user.info=u:p\n\
+         value.converter.value.subject.name.strategy=io.confluent.kafka.serializers.subject.RecordNameStrategy"
+    ));
+    let want = "  value:\n    type: avro\n    registry:\n      urls:\n        - \"http://r:8081\"\n        - \"http://s:8081\"\n";
+    assert!(yaml.contains(want), "{yaml}");
+    assert!(
+        yaml.contains("    subjects: record\n") && yaml.contains("  key:\n    type: avro\n"),
+        "{yaml}"
+    );
+}
+
+#[test]
+fn a_socket_timeout_is_not_taken_for_that_of_a_request() {
+    assert!(!yaml("read.timeout.ms=3000").contains("request_timeout_ms"));
+    assert!(yaml("read.timeout.ms=120000").contains("  request_timeout_ms: 120000\n"));
+    let imported = Imported::read(&format!("{LEAST}read.timeout.ms=3000\n"), None, &env()).unwrap();
+    let note = imported.notes().iter().find(|n| n.property == "read.timeout.ms");
+    assert!(note.unwrap().text.contains("silence of a connection"));
+}
+
+#[test]
+fn the_value_of_a_misspelt_secret_is_not_printed() {
+    for name in ["sasl.passwort", "ssl.key.pasword", "sasl.password"] {
+        let file = format!("{LEAST}consumer.override.{name}=hush\nconsumer.override.fetch.min.bytes=7\n");
+        let imported = Imported::read(&file, None, &env()).unwrap();
+        let printed = imported.yaml(false);
+        assert!(!printed.contains("hush") && printed.contains(name), "{printed}");
+        assert!(
+            printed.contains("fetch.min.bytes: 7") || printed.contains("fetch.min.bytes: \"7\""),
+            "{printed}"
+        );
+        if let Err(e) = imported.validated() {
+            assert!(
+                e.to_string().contains(name) && !e.to_string().contains("hush"),
+                "{e}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_is_refused_says_why() {
     for (line, want) in [
         ("wirte.method=insert", "did you mean write.method?"),
@@ -192,7 +238,11 @@ fn what_is_refused_says_why() {
         ),
         (
             "value.converter=io.confluent.connect.avro.AvroConverter",
-            "only JSON is read",
+            "needs value.converter.schema.registry.url",
+        ),
+        (
+            "value.converter=io.confluent.connect.protobuf.ProtobufConverter",
+            "values are read as JSON or Avro",
         ),
         ("connection.username=u", "needs username and password"),
         ("linger.ms=soon", "`soon` is not a whole number"),

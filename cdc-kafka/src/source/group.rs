@@ -15,7 +15,7 @@ use crate::error;
 use crate::offsets::blocking;
 
 /// How long a broker may take to answer.
-const ASK: Duration = Duration::from_secs(10);
+pub(super) const ASK: Duration = Duration::from_secs(10);
 
 /// End of a partition: topic, partition, offset of the next record.
 pub type PartitionEnd = (String, i32, i64);

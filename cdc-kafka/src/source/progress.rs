@@ -16,8 +16,9 @@ pub(super) struct End {
 /// Batches handed on and not yet durable, and the partitions owned.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Each time a partition is assigned it gets a new tenure, so that batches of an earlier one do not count.
-    owned: HashMap<Place, u64>,
+    /// Each time a partition is assigned it gets a new tenure, so that batches of an earlier one do not count. With it, how
+    /// far the partition has been handed on or passed.
+    owned: HashMap<Place, (u64, i64)>,
     tenures: u64,
     outstanding: VecDeque<(u64, Vec<(End, u64)>)>,
 }
@@ -25,7 +26,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn assign(&mut self, place: Place) {
         self.tenures += 1;
-        self.owned.insert(place, self.tenures);
+        self.owned.insert(place, (self.tenures, 0));
     }
 
     pub(super) fn revoke(&mut self, place: &Place) {
@@ -38,13 +39,25 @@ impl Progress {
 
     /// Takes note of a batch that is handed on.
     pub(super) fn handed_on(&mut self, number: u64, ends: Vec<End>) {
-        let tenure = |end: &End| self.owned.get(&end.place).copied().unwrap_or(0);
-        let ends = ends
-            .into_iter()
-            .map(|end| (tenure(&end), end))
-            .map(|(t, e)| (e, t))
-            .collect();
+        let mut tenure = |end: &End| match self.owned.get_mut(&end.place) {
+            Some((tenure, reached)) => {
+                *reached = end.next;
+                *tenure
+            }
+            None => 0,
+        };
+        let ends = ends.into_iter().map(|end| (tenure(&end), end));
+        let ends = ends.map(|(t, e)| (e, t)).collect();
         self.outstanding.push_back((number, ends));
+    }
+
+    /// Takes note of places that lie behind the last batch, `number`, with no record in between: they count once it does.
+    pub(super) fn passed(&mut self, number: u64, mut ends: Vec<End>) {
+        let reached = |end: &End| self.owned.get(&end.place).map(|(_, reached)| *reached);
+        ends.retain(|end| reached(end).is_some_and(|reached| end.next > reached));
+        if !ends.is_empty() {
+            self.handed_on(number, ends);
+        }
     }
 
     /// Whether a batch later than `durable` holds records of one of the places.
@@ -60,7 +73,7 @@ impl Progress {
         let mut latest: HashMap<Place, i64> = HashMap::new();
         while let Some((_, ends)) = self.outstanding.pop_front_if(|(number, _)| *number <= durable) {
             for (end, tenure) in ends {
-                if self.owned.get(&end.place) == Some(&tenure) {
+                if self.owned.get(&end.place).is_some_and(|(t, _)| *t == tenure) {
                     latest.insert(end.place, end.next);
                 }
             }
@@ -116,5 +129,23 @@ mod tests {
         p.handed_on(3, vec![end(0, 7)]);
         assert!(p.take_durable(2).is_empty(), "batch 2 belongs to no tenure");
         assert_eq!(p.take_durable(3), [end(0, 7)]);
+    }
+
+    #[test]
+    fn what_was_passed_without_a_record_counts_with_the_batch_before_it() {
+        let mut p = Progress::default();
+        p.assign(place(0));
+        p.assign(place(1));
+        p.handed_on(1, vec![end(0, 10)]);
+        p.passed(1, vec![end(0, 11), end(1, 0), end(2, 5)]);
+        p.passed(1, vec![end(0, 11)]);
+        assert!(p.take_durable(0).is_empty());
+        assert_eq!(p.take_durable(1), [end(0, 11)]);
+        // Only ends of transactions, and no record yet.
+        p.passed(1, vec![end(1, 3)]);
+        assert_eq!(p.take_durable(1), [end(1, 3)]);
+        p.revoke(&place(1));
+        p.passed(1, vec![end(1, 4)]);
+        assert!(p.take_durable(1).is_empty());
     }
 }

@@ -1,24 +1,23 @@
 //! The thread that owns the consumer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cdc_core::{Batch, Error, Lsn, Position, RecordHead, Topic};
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
-use serde::Deserialize;
+use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::oneshot;
 
+use super::gap;
+use super::member::{Group, commit};
 use super::pattern;
-use super::progress::{End, Place, Progress};
+use super::progress::End;
 use super::{ConsumedBatch, Shared, SourceConfig, WAITING};
-use crate::config::{KafkaConfig, Role};
-use crate::report::{self, Reports};
-use crate::telemetry::ConsumerMetrics;
+use crate::config::{KafkaConfig, RESET, Role};
 use crate::{client, error};
 
 /// How long a poll waits for a record; also how late a commit may go out.
@@ -27,8 +26,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the thread waits for room before it pauses the partitions and keeps the membership alive by polling.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long partitions are kept, when they are to be given away, for batches under way.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How often an idle reader looks whether it has come past what it does not see.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Header that carries a record's position as `commit_lsn:seq:sub`, in decimal.
 const POSITION_HEADER: &str = "pgcdc.pos";
@@ -49,6 +48,9 @@ pub(super) struct Reader {
     servers: String,
     config: ClientConfig,
     subscription: Vec<String>,
+    /// Where a partition begins that the group has read nothing of: at its first record, unless the configuration leaves it
+    /// to the client.
+    from_the_first: bool,
     limit: usize,
     shared: Arc<Shared>,
 }
@@ -87,6 +89,7 @@ impl Reader {
             servers: config.bootstrap_servers.clone(),
             config: settings,
             subscription,
+            from_the_first: !config.properties.contains_key(RESET),
             limit: usize::try_from(source.batch_bytes).unwrap_or(usize::MAX),
             shared,
         })
@@ -109,12 +112,7 @@ impl Reader {
     }
 
     fn connect(self) -> Result<Reading, Error> {
-        let context = Group {
-            reports: Reports::new(),
-            progress: Mutex::default(),
-            shared: Arc::clone(&self.shared),
-            metrics: ConsumerMetrics::new(),
-        };
+        let context = Group::new(Arc::clone(&self.shared), self.from_the_first);
         let consumer: BaseConsumer<Group> = self
             .config
             .create_with_context(context)
@@ -142,6 +140,8 @@ impl Reader {
             batch: Batch::default(),
             offsets: Vec::new(),
             ends: Vec::new(),
+            stirred: false,
+            looked: Instant::now(),
         })
     }
 }
@@ -159,6 +159,9 @@ struct Reading {
     offsets: Vec<i64>,
     /// Where the batch being filled ends, by partition; few, and the last one is nearly always the one wanted.
     ends: Vec<(Arc<Topic>, i32, i64)>,
+    /// Whether a record has come since it was last looked at what the client has passed.
+    stirred: bool,
+    looked: Instant,
 }
 
 impl Reading {
@@ -167,7 +170,9 @@ impl Reading {
         while !self.shared.is_stopped() {
             self.commit();
             self.fill(POLL)?;
-            if !self.batch.is_empty() {
+            if self.batch.is_empty() {
+                self.pass_unseen();
+            } else {
                 self.make_room()?;
                 self.hand_on();
             }
@@ -180,7 +185,12 @@ impl Reading {
         let mut patience = patience;
         while self.batch.bytes_len() < self.limit {
             let consumer = &self.consumer;
-            match consumer.poll(patience) {
+            let polled = consumer.poll(patience);
+            // Where its partitions begin is not known: nothing of them may be taken.
+            if let Some(failure) = consumer.context().take_failure() {
+                return Err(failure);
+            }
+            match polled {
                 Some(Ok(message)) => {
                     let topic = known(&mut self.topics, &mut self.current, message.topic());
                     push(&mut self.batch, &topic, &message);
@@ -194,6 +204,9 @@ impl Reading {
                         None => self.ends.push((topic, message.partition(), next)),
                     }
                     patience = Duration::ZERO;
+                }
+                Some(Err(e)) if e.rdkafka_error_code() == Some(Code::AutoOffsetReset) => {
+                    return Err(gap::found(consumer));
                 }
                 Some(Err(e)) if error::is_final(&e) => {
                     return Err(error::from_kafka(&e, "kafka topics cannot be read"));
@@ -244,8 +257,33 @@ impl Reading {
         }
     }
 
+    /// Takes note of how far the client has come beyond the last record. The end of a transaction takes up an offset that no
+    /// record has: without this, the group would never come to the end of a topic that one was written to last.
+    fn pass_unseen(&mut self) {
+        if !std::mem::take(&mut self.stirred) && self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        // A local question; without an answer the next look asks again.
+        let Ok(positions) = self.consumer.position() else {
+            return;
+        };
+        let ends = positions.elements().into_iter().filter_map(|e| match e.offset() {
+            Offset::Offset(next) => Some(End {
+                place: (e.topic().to_owned(), e.partition()),
+                next,
+            }),
+            _ => None,
+        });
+        self.consumer
+            .context()
+            .progress()
+            .passed(self.number, ends.collect());
+    }
+
     fn hand_on(&mut self) {
         self.number += 1;
+        self.stirred = true;
         let context = self.consumer.context();
         context.metrics.records.increment(self.batch.len() as u64);
         context.metrics.bytes.increment(self.batch.bytes_len() as u64);
@@ -331,130 +369,6 @@ fn commit_lsn(header: &[u8]) -> Option<Lsn> {
     text.split(':').next()?.parse().ok().map(Lsn)
 }
 
-fn commit(consumer: &BaseConsumer<Group>, ends: &[End], mode: CommitMode) {
-    if ends.is_empty() {
-        return;
-    }
-    let mut list = TopicPartitionList::with_capacity(ends.len());
-    let added: KafkaResult<()> = ends
-        .iter()
-        .try_for_each(|end| list.add_partition_offset(&end.place.0, end.place.1, Offset::Offset(end.next)));
-    if let Err(e) = added.and_then(|()| consumer.commit(&list, mode)) {
-        tracing::warn!(error = %e, "kafka offsets cannot be committed; the records would be read again");
-    }
-}
-
-/// The consumer's context: membership, reports and lag.
-struct Group {
-    reports: Reports,
-    progress: Mutex<Progress>,
-    shared: Arc<Shared>,
-    metrics: ConsumerMetrics,
-}
-
-impl Group {
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for batches under way, and commits what is durable of the partitions to be given away.
-    fn drain(&self, consumer: &BaseConsumer<Self>, places: &[Place]) {
-        let deadline = Instant::now() + DRAIN;
-        while !self.shared.is_stopped()
-            && self.progress().is_under_way(self.shared.durable(), places)
-            && Instant::now() < deadline
-        {
-            let seen = self.shared.durable();
-            self.shared.wait(POLL, |_| self.shared.durable() > seen);
-        }
-        let ends = self.progress().take_durable(self.shared.durable());
-        commit(consumer, &ends, CommitMode::Sync);
-    }
-}
-
-fn places(list: &TopicPartitionList) -> Vec<Place> {
-    list.elements()
-        .iter()
-        .map(|e| (e.topic().to_owned(), e.partition()))
-        .collect()
-}
-
-impl ConsumerContext for Group {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let places = places(list);
-                tracing::info!(partitions = ?places, "kafka partitions assigned");
-                let mut progress = self.progress();
-                places.into_iter().for_each(|place| progress.assign(place));
-            }
-            Rebalance::Revoke(list) => {
-                let places = places(list);
-                tracing::info!(partitions = ?places, "kafka partitions revoked");
-                if !consumer.assignment_lost() {
-                    self.drain(consumer, &places);
-                }
-                let mut progress = self.progress();
-                places.iter().for_each(|place| progress.revoke(place));
-            }
-            Rebalance::Error(e) => tracing::warn!(error = %e, "the kafka consumer group could not rebalance"),
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        self.metrics.partitions.set(self.progress().owned() as f64);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(e) = result {
-            tracing::warn!(error = %e, "kafka offsets were not committed; the records would be read again");
-        }
-    }
-}
-
-impl ClientContext for Group {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        report::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.reports.note(&error, reason);
-    }
-
-    fn stats_raw(&self, statistics: &[u8]) {
-        if let Ok(statistics) = serde_json::from_slice::<Statistics>(statistics) {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-            self.metrics.lag.set(statistics.lag() as f64);
-        }
-    }
-}
-
-/// The few of librdkafka's statistics that are read.
-#[derive(Deserialize)]
-struct Statistics {
-    #[serde(default)]
-    topics: HashMap<String, TopicStatistics>,
-}
-
-#[derive(Deserialize)]
-struct TopicStatistics {
-    #[serde(default)]
-    partitions: HashMap<String, PartitionStatistics>,
-}
-
-#[derive(Deserialize)]
-struct PartitionStatistics {
-    /// -1 if unknown.
-    consumer_lag: i64,
-}
-
-impl Statistics {
-    fn lag(&self) -> i64 {
-        let partitions = self.topics.values().flat_map(|t| t.partitions.values());
-        partitions
-            .map(|p| p.consumer_lag.max(0))
-            .fold(0, i64::saturating_add)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -466,14 +380,5 @@ mod tests {
         for bad in [&b"0/5D0"[..], b"", b":1:2", b"\xff", b"-1:0:0"] {
             assert_eq!(commit_lsn(bad), None, "{bad:?}");
         }
-    }
-
-    #[test]
-    fn lag_is_summed_over_known_partitions() {
-        let statistics: Statistics = serde_json::from_str(
-            r#"{"name":"x","topics":{"a":{"partitions":{"0":{"consumer_lag":5,"x":1},"-1":{"consumer_lag":-1}}},"b":{"partitions":{"0":{"consumer_lag":2}}}}}"#,
-        )
-        .unwrap();
-        assert_eq!(statistics.lag(), 7);
     }
 }

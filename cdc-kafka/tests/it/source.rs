@@ -3,7 +3,14 @@ use std::time::Duration;
 
 use cdc_core::seam::Sink;
 use cdc_core::{Batch, ErrorKind, Lsn};
-use cdc_kafka::{ConsumedBatch, KafkaConfig, KafkaSink, KafkaSource, SinkOptions, SourceConfig, probe};
+use cdc_kafka::{
+    ConsumedBatch, GroupWatch, KafkaConfig, KafkaSink, KafkaSource, SinkOptions, SourceConfig, probe,
+};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::broker::{free_port, head, push, servers, topic, unique};
 
@@ -267,11 +274,95 @@ async fn an_expression_is_read_as_everywhere_else_and_leaves_out_what_it_must() 
     assert!(more.is_err(), "{more:?}");
     seen.sort();
     assert_eq!(seen, [&one, &one, &one, &two, &two].map(String::as_str));
-    let ends = cdc_kafka::GroupWatch::new(&config, &source, "group")
+    let ends = GroupWatch::new(&config, &source, "group")
         .unwrap()
         .ends()
         .await
         .unwrap();
     assert_eq!(ends.len(), 2, "{ends:?}");
     reader.close().await;
+}
+
+/// Commits an offset for a group without joining it.
+fn commit(name: &str, group: &str, offset: i64) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .set("group.id", group)
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(name, 0, Offset::Offset(offset))
+        .unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_whose_place_is_gone_stops_and_says_what_is_missing() {
+    let (name, group) = (unique("gone"), unique("group"));
+    fill(&name, 1, 10).await;
+    commit(&name, &group, 5);
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .create()
+        .unwrap();
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(&name, 0, Offset::Offset(8)).unwrap();
+    admin.delete_records(&before, &AdminOptions::new()).await.unwrap();
+    let mut source = subscribe(&name, &group).await;
+    let error = tokio::time::timeout(Duration::from_secs(40), source.next())
+        .await
+        .expect("no error in 40 s")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Gap);
+    let text = error.to_string();
+    assert!(
+        text.contains("up to offset 5") && text.contains("3 offsets in between are gone"),
+        "{text}"
+    );
+    source.close().await;
+    // A group that has read nothing has lost nothing.
+    let mut fresh = subscribe(&name, &unique("group")).await;
+    assert_eq!(numbers(&next(&mut fresh).await), [8, 9]);
+    fresh.close().await;
+    // Who has said so goes on.
+    let told = KafkaConfig::new(servers()).with_property("auto.offset.reset", "earliest");
+    let source = SourceConfig::new(vec![name.clone()]);
+    let mut told = KafkaSource::open(&told, &source, &group).await.unwrap();
+    assert_eq!(numbers(&next(&mut told).await), [8, 9]);
+    told.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_comes_to_the_end_of_a_topic_that_a_transaction_was_written_to_last() {
+    let (name, group) = (unique("transaction"), unique("group"));
+    fill(&name, 1, 2).await;
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .set("transactional.id", unique("tx"))
+        .create()
+        .unwrap();
+    let patience = Duration::from_secs(30);
+    producer.init_transactions(patience).unwrap();
+    producer.begin_transaction().unwrap();
+    producer
+        .send(BaseRecord::to(&name).key("k").payload("2"))
+        .unwrap();
+    producer.commit_transaction(patience).unwrap();
+    let mut source = subscribe(&name, &group).await;
+    drain(&mut source, 3).await;
+    let config = KafkaConfig::new(servers());
+    let watch = GroupWatch::new(&config, &SourceConfig::new(vec![name.clone()]), &group).unwrap();
+    let mut open = watch.ends().await.unwrap();
+    assert_eq!(
+        open,
+        [(name.clone(), 0, 4)],
+        "the end of the transaction has an offset"
+    );
+    let began = std::time::Instant::now();
+    while !open.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{open:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        open = watch.open(open).await.unwrap();
+    }
+    source.close().await;
 }

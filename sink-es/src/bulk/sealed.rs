@@ -20,6 +20,8 @@ pub(crate) struct Sealed {
     whole: bool,
     /// Lines of items that are others than in the body.
     amended: HashMap<usize, Vec<u8>>,
+    /// Bytes of those.
+    more: usize,
 }
 
 /// Where an item's document is, as its action line says.
@@ -41,12 +43,13 @@ impl Sealed {
             kept,
             credits,
             amended: HashMap::new(),
+            more: 0,
         }
     }
 
-    /// Bytes of memory in use: the same as before it was sealed.
+    /// Bytes of memory in use: the same as before it was sealed, and what was read from the index since.
     pub(crate) fn memory(&self) -> usize {
-        memory(self.body.len(), self.kept.len(), self.items.len())
+        memory(self.body.len(), self.kept.len(), self.items.len()).saturating_add(self.more)
     }
 
     /// Batch numbers and how many of their records are settled with this bulk.
@@ -91,11 +94,11 @@ impl Sealed {
         lines.unwrap_or_default()
     }
 
-    /// Of these items those whose documents lack values, and where to look for them.
-    pub(crate) fn lacking(&self, which: &[usize]) -> (Vec<usize>, Vec<Wanted>) {
-        let lacks = |i: &usize| self.items.get(*i).is_some_and(|item| !item.lacks.is_empty());
-        let wanted = |&i: &usize| Some((i, self.wanted(i)?));
-        which.iter().filter(|i| lacks(i)).filter_map(wanted).unzip()
+    /// Of these items those whose documents lack values: where each stands among them, and the item.
+    pub(crate) fn lacking(&self, which: &[usize]) -> Vec<(usize, usize)> {
+        let lacks = |i: usize| self.items.get(i).is_some_and(|item| !item.lacks.is_empty());
+        let all = which.iter().copied().enumerate();
+        all.filter(|&(_, i)| lacks(i)).collect()
     }
 
     /// How to look at an item's document; none when the server chooses its `_id`.
@@ -155,7 +158,22 @@ impl Sealed {
 
     fn amend(&mut self, i: usize, lines: Vec<u8>) {
         self.whole = false;
-        self.amended.insert(i, lines);
+        self.more = self.more.saturating_add(lines.len());
+        if let Some(before) = self.amended.insert(i, lines) {
+            self.more = self.more.saturating_sub(before.len());
+        }
+    }
+
+    /// Forgets what was amended of the items of `sent` that are not in `left`, which is ascending.
+    pub(crate) fn let_go(&mut self, sent: &[usize], left: &[usize]) {
+        if self.amended.is_empty() {
+            return;
+        }
+        for i in sent.iter().filter(|i| left.binary_search(i).is_err()) {
+            if let Some(lines) = self.amended.remove(i) {
+                self.more = self.more.saturating_sub(lines.len());
+            }
+        }
     }
 
     /// The item whose place this one took, to be sent now that this one is not taken.

@@ -153,18 +153,17 @@ fn what_a_later_change_lacks_comes_from_the_one_whose_place_it_takes() {
     assert_eq!(s.live().collect::<Vec<_>>(), [1]);
     assert_eq!(s.document(1), Some(&br#"{"n":2,"big":"x"}"#[..]));
     // What neither has is asked for, and what is not there stays out.
-    let (lacking, wanted) = s.lacking(&[1]);
-    assert_eq!(
-        (lacking, &wanted[0].fields[..]),
-        (vec![1], &["old".to_owned()][..])
-    );
-    assert_eq!((wanted[0].index.as_str(), wanted[0].id.as_str()), ("t", "a"));
+    assert_eq!(s.lacking(&[1]), [(0, 1)]);
+    let wanted = s.wanted(1).unwrap();
+    assert_eq!(wanted.fields, ["old"]);
+    assert_eq!((wanted.index.as_str(), wanted.id.as_str()), ("t", "a"));
+    let before = s.memory();
     let found = Found {
         version: 1,
         source: Some(br#"{"old":[1]}"#.to_vec()),
     };
     s.fill(1, &found);
-    assert!(s.lacking(&[1]).0.is_empty());
+    assert!(s.lacking(&[1]).is_empty());
     assert_eq!(s.document(1), Some(&br#"{"n":2,"big":"x","old":[1]}"#[..]));
     s.set_version(1, Some(77));
     assert_eq!(
@@ -174,4 +173,9 @@ fn what_a_later_change_lacks_comes_from_the_one_whose_place_it_takes() {
     );
     assert_eq!(s.replaced_by(1), Some(0));
     assert_eq!(s.body(&[0]).iter().filter(|b| **b == b'\n').count(), 2);
+    assert!(s.memory() > before, "what was read counts");
+    s.let_go(&[1], &[1]);
+    assert!(s.memory() > before);
+    s.let_go(&[1], &[]);
+    assert_eq!(s.memory(), before);
 }

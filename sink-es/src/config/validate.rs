@@ -75,7 +75,9 @@ impl IndexConfig {
     /// Whether schemas are looked at, for mappings or conversions.
     #[must_use]
     pub fn uses_schemas(&self) -> bool {
-        self.mapping.infer || self.mapping.convert != super::ConvertConfig::default()
+        self.mapping.infer
+            || self.mapping.convert != super::ConvertConfig::default()
+            || self.overrides.iter().any(|o| o.infer == Some(true))
     }
 
     /// What happens to a record that cannot be made into a document.
@@ -92,16 +94,20 @@ impl IndexConfig {
             .any(|p| matches!(p, BadDocument::DeadLetter(_) | BadDocument::DeadLetterTopic(_)))
     }
 
-    /// The Kafka topic that dead letters go to, if any does.
+    /// The Kafka topics that dead letters go to.
     #[must_use]
-    pub fn dead_letter_topic(&self) -> Option<&str> {
-        [Some(&self.on_bad_document), self.on_invalid_record.as_ref()]
+    pub fn dead_letter_topics(&self) -> Vec<&str> {
+        let policies = [Some(&self.on_bad_document), self.on_invalid_record.as_ref()];
+        let mut topics: Vec<&str> = policies
             .into_iter()
             .flatten()
-            .find_map(|p| match p {
+            .filter_map(|p| match p {
                 BadDocument::DeadLetterTopic(topic) => Some(topic.as_str()),
                 _ => None,
             })
+            .collect();
+        topics.dedup();
+        topics
     }
 
     /// More lanes than this bring no server anything and cost a task and a buffer each.
@@ -139,6 +145,17 @@ impl IndexConfig {
         }
         if let Some(text) = &self.routing {
             check_template("routing", text)?;
+        }
+        let ids = self
+            .overrides
+            .iter()
+            .map(|o| &o.id_template)
+            .chain([&self.id_template]);
+        let needs_row = |text: &String| Template::parse(text).is_ok_and(|t| t.needs_row());
+        if self.delete_on == DeleteOn::Tombstone && ids.flatten().any(needs_row) {
+            return Err(config(
+                "index.id_template cannot have {value.…} with delete_on: tombstone, which has no row: make the `_id` of the key",
+            ));
         }
         if cdc_core::types::unavailable_tokens(&self.unavailable_value).is_none() {
             return Err(config(

@@ -15,5 +15,7 @@ mod rebuild;
 mod restart;
 mod scripted;
 mod secured;
+mod sizes;
 mod states;
 mod targets;
+mod tombstones;

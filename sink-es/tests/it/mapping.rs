@@ -105,3 +105,20 @@ async fn a_field_that_cannot_hold_a_column_is_named() {
     assert!(node.get("1").await.is_none());
     node.remove().await;
 }
+
+#[tokio::test]
+async fn an_override_maps_the_fields_of_its_topics_alone() {
+    for infer in [true, false] {
+        let node = Node::new("override");
+        let more = json!({ "mapping": { "strings": "keyword" },
+            "overrides": [{ "topics": [node.topic.as_str()], "infer": infer }] });
+        let mut e = Events::new(&node.topic);
+        let fields = json!([{ "field": "id", "type": "int64" }, { "field": "name", "type": "string" }]);
+        let record = with_schema(&fields, &json!({ "id": 1, "name": "x" }), 8);
+        e.record(8, Some(&key(1)), Some(&record));
+        index(&node.config(&more), [e.take()]).await.unwrap();
+        let kind = properties(&node).await["name"]["type"].clone();
+        assert_eq!(kind, if infer { "keyword" } else { "text" });
+        node.remove().await;
+    }
+}

@@ -120,7 +120,15 @@ fn items(body: &[u8]) -> Vec<Sent> {
     let mut items = Vec::new();
     while let Some(action) = lines.next() {
         let action: Value = serde_json::from_str(action).unwrap();
-        let of = action.get("index").or(action.get("delete")).unwrap();
+        // Another request: of documents that are looked at, or none.
+        let Some(of) = action.get("index").or(action.get("delete")) else {
+            let docs = action["docs"].as_array().cloned().unwrap_or_default();
+            let looked_at = |doc: &Value| Sent {
+                id: doc["_id"].as_str().unwrap().to_owned(),
+                version: 0,
+            };
+            return docs.iter().map(looked_at).collect();
+        };
         if action.get("index").is_some() {
             serde_json::from_str::<Value>(lines.next().unwrap()).unwrap();
         }

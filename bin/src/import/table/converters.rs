@@ -5,9 +5,9 @@ use super::super::parse;
 use super::cloud_events::{self, CLOUD_EVENTS};
 use super::row::{Given, Row, no_meaning, refused_unless, with};
 
-const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
-const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
-const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
+pub(super) const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+pub(super) const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
+pub(super) const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
 const BYTES: &str = "org.apache.kafka.connect.converters.ByteArrayConverter";
 const SIMPLE: &str = "org.apache.kafka.connect.storage.SimpleHeaderConverter";
 
@@ -114,17 +114,22 @@ pub(super) const AVRO_ROWS: &[Row] = &[
     ),
 ];
 
+/// Avro's converter, which needs a registry.
+pub(super) fn avro(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    let side = given.name.split('.').next().unwrap_or_default();
+    let url = format!("{}.schema.registry.url", given.name);
+    if given.all.get(&url).is_none() {
+        return Err(format!("needs {url}: add it"));
+    }
+    draft.set(&format!("converters.{side}.type"), "avro");
+    Ok(())
+}
+
 fn converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     let side = given.name.split('.').next().unwrap_or_default();
     let kind = match given.value.trim() {
         JSON => return Ok(()),
-        AVRO => {
-            let url = format!("{}.schema.registry.url", given.name);
-            if given.all.get(&url).is_none() {
-                return Err(format!("needs {url}: add it"));
-            }
-            "avro"
-        }
+        AVRO => return avro(draft, given),
         CLOUD_EVENTS => {
             cloud_events::check(draft, given, side)?;
             "cloud_events"

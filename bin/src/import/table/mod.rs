@@ -86,6 +86,10 @@ pub(crate) const SINK_SECTIONS: &[Section] = &[
         rows: sink::WHAT,
     },
     Section {
+        title: "Avro's converter",
+        rows: converters::AVRO_ROWS,
+    },
+    Section {
         title: "Connection",
         rows: sink::CONNECTION,
     },

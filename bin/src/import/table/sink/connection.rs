@@ -1,5 +1,7 @@
 //! How the servers are reached: addresses, credentials, certificates, proxies.
 
+use sink_es::IndexConfig;
+
 use super::super::super::draft::Draft;
 use super::super::super::parse;
 use super::super::row::{Given, Row, flag, no_meaning, number, refused, text, with};
@@ -13,7 +15,12 @@ pub(in super::super) const CONNECTION: &[Row] = &[
     with("connection.password", "", "index.auth.password", password),
     flag("connection.compression", "false", "index.gzip"),
     number("connection.timeout.ms", "1000", "index.connect_timeout_ms"),
-    number("read.timeout.ms", "3000", "index.request_timeout_ms"),
+    with(
+        "read.timeout.ms",
+        "3000",
+        "index.request_timeout_ms",
+        read_timeout,
+    ),
     number("max.connection.idle.time.ms", "60000", "index.idle_timeout_ms"),
     with("proxy.host", "", "index.proxy.url", proxy_host),
     no_meaning("proxy.port", "8080", "read together with proxy.host"),
@@ -112,6 +119,24 @@ fn urls(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
         )
     };
     draft.set("index.urls", all.iter().map(with_scheme).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// There it bounds the wait for a sign of life from the socket, here the wait for the whole answer: a shorter one than ours
+/// would give up what that one waits for.
+fn read_timeout(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    let ours = IndexConfig::REQUEST_TIMEOUT_MS;
+    let theirs = parse::number(given.value)?;
+    if theirs > i64::try_from(ours).unwrap_or(i64::MAX) {
+        draft.set("index.request_timeout_ms", theirs);
+    } else {
+        draft.note(
+            given.name,
+            format!(
+                "has no effect: it bounds the silence of a connection, and an answer may take {ours} ms here"
+            ),
+        );
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::super::super::draft::Draft;
 use super::super::super::parse;
 use super::super::connect::client_setting;
+use super::super::converters::{AVRO, JSON, STRING, avro};
 use super::super::row::{Given, Row, list, no_meaning, text, with};
 
 pub(in super::super) const WHAT: &[Row] = &[
@@ -106,22 +107,26 @@ pub(in super::super) const WHAT: &[Row] = &[
 
 fn key_converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
     match given.value.trim() {
-        "org.apache.kafka.connect.json.JsonConverter" => Ok(()),
-        "org.apache.kafka.connect.storage.StringConverter" => {
+        JSON => Ok(()),
+        AVRO => avro(draft, given),
+        STRING => {
             if draft.get("index.id_from").is_none() {
                 draft.set("index.id_from", "key_text");
             }
             Ok(())
         }
-        _ => Err("keys are read as JSON or as text: name JsonConverter or StringConverter".into()),
+        _ => Err(format!(
+            "keys are read as JSON, Avro or text: name one of {JSON}, {AVRO}, {STRING}"
+        )),
     }
 }
 
-fn value_converter(_: &mut Draft, given: &Given<'_>) -> Result<(), String> {
-    if given.value.trim() == "org.apache.kafka.connect.json.JsonConverter" {
-        return Ok(());
+fn value_converter(draft: &mut Draft, given: &Given<'_>) -> Result<(), String> {
+    match given.value.trim() {
+        JSON => Ok(()),
+        AVRO => avro(draft, given),
+        _ => Err(format!("values are read as JSON or Avro: name {JSON} or {AVRO}")),
     }
-    Err("only JSON is read: set it to org.apache.kafka.connect.json.JsonConverter".into())
 }
 
 /// Matters where transforms look at whole values: without schemas these hold `schema` and `payload`.
