@@ -167,6 +167,56 @@ fn guarded() -> String {
     url
 }
 
+/// A server whose user may write to indexes of one prefix.
+fn by_pattern(prefix: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let (mut request, mut part) = (String::new(), [0; 8192]);
+            let whole =
+                |text: &str| text.contains("\r\n\r\n") && (!text.contains("_bulk") || text.ends_with("}}\n"));
+            while !whole(&request) {
+                let Ok(n @ 1..) = stream.read(&mut part) else {
+                    break;
+                };
+                request.push_str(&String::from_utf8_lossy(&part[..n]));
+            }
+            let status = if request.contains(&format!(r#""_index":"{prefix}"#)) {
+                404
+            } else {
+                403
+            };
+            let body = if request.contains("_bulk") {
+                format!(r#"{{"errors":false,"items":[{{"delete":{{"status":{status}}}}}]}}"#)
+            } else {
+                r#"{"version":{"number":"2.19.1","distribution":"opensearch"}}"#.to_owned()
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let _gone = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn doctor_tries_the_rights_on_the_index_of_a_table() {
+    let bench = Bench::new("index_rights");
+    bench.sql("INSERT INTO t VALUES (1, 'x')");
+    for (prefix, wants) in [("x.public.", true), ("other", false)] {
+        let said = text(&doctor(
+            &bench,
+            &config(&bench, &by_pattern(prefix), "'{topic}'", ""),
+        ));
+        assert!(said.contains("opensearch 2.19.1"), "{said}");
+        assert_eq!(!said.contains("the user may not write"), wants, "{said}");
+    }
+}
+
 #[test]
 fn wrong_credentials_stop_doctor_and_run_at_once_and_show_no_secret() {
     let bench = Bench::new("index_guarded");
