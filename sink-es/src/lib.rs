@@ -68,7 +68,7 @@ pub use config::{AuthConfig, BadDocument, BulkConfig, DeleteOn, IndexConfig, Tls
 pub use envelope::schema_of;
 pub use ladder::Latency;
 pub use lookup::HttpSearch;
-pub use partition::Partitions;
+pub use partition::{Partitions, Remembered};
 pub use plan::{PlannedRequest, TopicPlan, plan};
 pub use probe::{ClusterInfo, missing_pipelines, probe, probe_topic};
 pub use rebuild::{Compared, Difference, FilledFrom, Rebuild};

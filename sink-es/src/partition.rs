@@ -4,10 +4,16 @@ use cdc_core::RecordHead;
 
 use crate::version::kafka_offset;
 
-/// What is remembered of the partitions of a topic, each as long as its records come one behind the other.
-///
-/// A consumer may lose a partition and get it back. What lies in between it has not seen, or it reads some of it again: what was
-/// remembered, such as the last version, is too old then, or too new.
+/// What is remembered of the records before one.
+pub trait Remembered: Default {
+    /// Forgets what holds only as long as records come one behind the other.
+    ///
+    /// A consumer may lose a partition and get it back. What lies in between it has not seen, or it reads some of it again: the
+    /// last version, for one, is too old then, or too new.
+    fn interrupted(&mut self);
+}
+
+/// What is remembered of the partitions of a topic.
 #[derive(Debug)]
 pub struct Partitions<T> {
     all: Vec<Slot<T>>,
@@ -32,9 +38,9 @@ impl<T> Default for Partitions<T> {
     }
 }
 
-impl<T: Default> Partitions<T> {
-    /// What is remembered of the partition of a record: nothing, if the record stands not directly behind the last one. To be
-    /// asked for each record.
+impl<T: Remembered> Partitions<T> {
+    /// What is remembered of the partition of a record, [`interrupted`](Remembered::interrupted) if the record stands not
+    /// directly behind the last one. To be asked for each record.
     pub fn at(&mut self, head: &RecordHead) -> &mut T {
         let same = |slot: &Slot<T>| slot.partition == head.partition;
         let known = match self.all.get(self.last) {
@@ -56,7 +62,7 @@ impl<T: Default> Partitions<T> {
         if let Some(offset) = kafka_offset(head) {
             let again = slot.next.checked_sub(1) == Some(offset);
             if offset != slot.next && !again {
-                slot.kept = T::default();
+                slot.kept.interrupted();
             }
             slot.next = offset.saturating_add(1);
         }
@@ -71,6 +77,15 @@ mod tests {
     use cdc_core::{Lsn, Position, Topic};
 
     use super::*;
+
+    #[derive(Debug, Default)]
+    struct Last(u32);
+
+    impl Remembered for Last {
+        fn interrupted(&mut self) {
+            self.0 = 0;
+        }
+    }
 
     fn head(partition: Option<i32>, commit: u64, seq: u64) -> RecordHead {
         RecordHead {
@@ -87,17 +102,17 @@ mod tests {
 
     #[test]
     fn what_is_remembered_ends_where_records_do_not_follow_each_other() {
-        let mut p = Partitions::<u32>::default();
+        let mut p = Partitions::<Last>::default();
         let at = |offset| head(Some(0), 0, offset);
-        *p.at(&at(5)) = 1;
-        assert_eq!(*p.at(&at(5)), 1, "the same record again");
-        *p.at(&head(Some(1), 0, 70)) = 7;
-        assert_eq!(*p.at(&at(6)), 1);
-        assert_eq!(*p.at(&at(8)), 0, "one was left out");
-        *p.at(&at(9)) = 2;
-        assert_eq!(*p.at(&at(7)), 0, "read again");
-        assert_eq!(*p.at(&head(Some(1), 0, 71)), 7);
-        *p.at(&head(None, 8, 1)) = 3;
-        assert_eq!(*p.at(&head(None, 16, 1)), 3, "the engine's own");
+        p.at(&at(5)).0 = 1;
+        assert_eq!(p.at(&at(5)).0, 1, "the same record again");
+        p.at(&head(Some(1), 0, 70)).0 = 7;
+        assert_eq!(p.at(&at(6)).0, 1);
+        assert_eq!(p.at(&at(8)).0, 0, "one was left out");
+        p.at(&at(9)).0 = 2;
+        assert_eq!(p.at(&at(7)).0, 0, "read again");
+        assert_eq!(p.at(&head(Some(1), 0, 71)).0, 7);
+        p.at(&head(None, 8, 1)).0 = 3;
+        assert_eq!(p.at(&head(None, 16, 1)).0, 3, "the engine's own");
     }
 }

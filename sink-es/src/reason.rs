@@ -56,7 +56,7 @@ const KNOWN: &[(&str, End)] = &[
     ("explicit index in bulk is not allowed", Whole),
     ("The bulk request must be terminated", Whole),
     ("Malformed action/metadata line [", Bracket(1)),
-    ("request [", Bracket(1)),
+    ("request [", Whole),
     // Of the servers' load. Those of a thread pool show the request, and with it the document.
     ("rejected execution of coordinating operation [", Bracket(1)),
     ("rejected execution of primary operation [", Bracket(1)),

@@ -11,7 +11,7 @@ use crate::config::{ConvertConfig, DocumentFrom, IdFrom, IndexConfig, ResourceKi
 use crate::convert::Shape;
 use crate::envelope::EnvelopeReader;
 use crate::json;
-use crate::partition::Partitions;
+use crate::partition::{Partitions, Remembered};
 use crate::template::Template;
 use crate::version::{Floors, kafka_offset};
 
@@ -135,6 +135,13 @@ pub(crate) struct Behind {
     pub(crate) floors: Floors,
     /// Hash of the key of the record before, if that was a delete event: its tombstone adds nothing.
     pub(crate) deleted: Option<u64>,
+}
+
+impl Remembered for Behind {
+    /// Where a snapshot stands does not depend on what was read of it.
+    fn interrupted(&mut self) {
+        (self.version, self.deleted) = (None, None);
+    }
 }
 
 impl Routes {

@@ -12,7 +12,7 @@ use cdc_core::transform::mosip::{Search, holds_decimal};
 use cdc_core::transform::{Chain, Stuck};
 use cdc_core::{Batch, Error, FailedStage, Lsn, Record as Raw, Topic};
 use sink_es::config::IdFrom;
-use sink_es::{Floors, HttpSearch, IndexConfig, Partitions};
+use sink_es::{Floors, HttpSearch, IndexConfig, Partitions, Remembered};
 
 /// Transforms with what reads and writes their records.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ struct Behind {
     floors: Floors,
     /// Last version: a tombstone tells none.
     version: Lsn,
+}
+
+impl Remembered for Behind {
+    fn interrupted(&mut self) {
+        self.version = Lsn::ZERO;
+    }
 }
 
 impl Transformed {

@@ -241,7 +241,7 @@ async fn a_pipeline_that_fails_on_a_document_does_not_hold_up_the_others() {
 
 #[tokio::test]
 async fn what_is_wrong_with_every_request_stops_and_is_no_dead_letter() {
-    let reason = json!({ "error": { "type": "illegal_argument_exception", "reason": "unknown parameter [x]" }, "status": 400 });
+    let reason = json!({ "error": { "type": "illegal_argument_exception", "reason": "request [/_bulk] contains unrecognized parameter: [x]" }, "status": 400 });
     let server = Scripted::start(move |_, _| Say::Whole(400, reason.clone())).await;
     let config = json!({ "urls": [server.url], "on_bad_document": "skip" });
     let config = serde_json::from_value(config).unwrap();
@@ -251,5 +251,8 @@ async fn what_is_wrong_with_every_request_stops_and_is_no_dead_letter() {
     }
     let error = index(&config, [e.take()]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("unknown parameter [x]"), "{error}");
+    assert!(
+        error.to_string().contains("unrecognized parameter: [x]"),
+        "{error}"
+    );
 }
