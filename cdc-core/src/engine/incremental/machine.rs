@@ -25,7 +25,7 @@ enum State {
     Reading {
         /// The marks' ids begin with it.
         id: String,
-        window: Window,
+        window: Box<Window>,
     },
     /// The closing mark has come, and its rows are being written; entered by `close`.
     Writing(Box<Chunk>),
@@ -58,7 +58,7 @@ impl Machine {
     pub(crate) fn reading(&mut self) -> Option<(&TableRequest, &mut Window)> {
         let table = self.progress.as_ref()?.tables.front()?;
         match &mut self.state {
-            State::Reading { window, .. } => Some((table, window)),
+            State::Reading { window, .. } => Some((table, window.as_mut())),
             State::Idle | State::Writing(_) => None,
         }
     }
@@ -86,7 +86,7 @@ impl Machine {
         };
         self.state = State::Reading {
             id: request.window.clone(),
-            window: Window::default(),
+            window: Box::default(),
         };
         Some(request)
     }

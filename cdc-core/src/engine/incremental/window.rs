@@ -130,19 +130,23 @@ pub(crate) fn identity<'a>(
     Some(out.into())
 }
 
+/// What tells rows apart, for several of them.
+type Identities = HashSet<Box<[u8]>>;
+
 /// The table's rows that change between the marks, and the chunk once it has been read.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     /// Commit of the opening mark, once the stream has delivered it.
     opened: Option<Lsn>,
-    changed: HashSet<Box<[u8]>>,
+    changed: Identities,
     changed_bytes: usize,
     truncated: bool,
     /// The table was described anew, and otherwise than before.
     altered: bool,
     /// As the stream last described it between the marks.
     described: Option<Table>,
-    chunk: Option<(Box<Chunk>, HashSet<Box<[u8]>>)>,
+    /// The chunk, and the identities of its rows.
+    chunk: Option<(Box<Chunk>, Identities)>,
 }
 
 /// What there is to do with a chunk whose closing mark has come.
@@ -196,7 +200,7 @@ impl Window {
 
     /// The chunk has been read. Keys that it does not hold no longer matter.
     pub(crate) fn fill(&mut self, chunk: Box<Chunk>) {
-        let keys: HashSet<Box<[u8]>> = (0..chunk.rows).map(|i| chunk.identity_of(i)).collect();
+        let keys: Identities = (0..chunk.rows).map(|i| chunk.identity_of(i)).collect();
         self.changed.retain(|k| keys.contains(k));
         self.chunk = Some((chunk, keys));
     }
