@@ -72,11 +72,8 @@ impl<T: Remembered> Partitions<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use cdc_core::{Lsn, Position, Topic};
-
     use super::*;
+    use crate::version::tests::head;
 
     #[derive(Debug, Default)]
     struct Last(u32);
@@ -87,32 +84,19 @@ mod tests {
         }
     }
 
-    fn head(partition: Option<i32>, commit: u64, seq: u64) -> RecordHead {
-        RecordHead {
-            topic: Arc::new(Topic { name: "t".into() }),
-            partition,
-            timestamp_ms: None,
-            position: Position {
-                commit_lsn: Lsn(commit),
-                seq,
-            },
-            version_lsn: Lsn::ZERO,
-        }
-    }
-
     #[test]
     fn what_is_remembered_ends_where_records_do_not_follow_each_other() {
         let mut p = Partitions::<Last>::default();
-        let at = |offset| head(Some(0), 0, offset);
+        let at = |offset| head(0, 0, offset, Some(0));
         p.at(&at(5)).0 = 1;
         assert_eq!(p.at(&at(5)).0, 1, "the same record again");
-        p.at(&head(Some(1), 0, 70)).0 = 7;
+        p.at(&head(0, 0, 70, Some(1))).0 = 7;
         assert_eq!(p.at(&at(6)).0, 1);
         assert_eq!(p.at(&at(8)).0, 0, "one was left out");
         p.at(&at(9)).0 = 2;
         assert_eq!(p.at(&at(7)).0, 0, "read again");
-        assert_eq!(p.at(&head(Some(1), 0, 71)).0, 7);
-        p.at(&head(None, 8, 1)).0 = 3;
-        assert_eq!(p.at(&head(None, 16, 1)).0, 3, "the engine's own");
+        assert_eq!(p.at(&head(0, 0, 71, Some(1))).0, 7);
+        p.at(&head(0, 8, 1, None)).0 = 3;
+        assert_eq!(p.at(&head(0, 16, 1, None)).0, 3, "the engine's own");
     }
 }

@@ -207,14 +207,15 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use cdc_core::{Batch, Position, Topic};
 
     use super::*;
 
-    fn head(version: u64, commit: u64, seq: u64, partition: Option<i32>) -> RecordHead {
+    /// The head of a record.
+    pub(crate) fn head(version: u64, commit: u64, seq: u64, partition: Option<i32>) -> RecordHead {
         RecordHead {
             topic: Arc::new(Topic { name: "t".into() }),
             partition,
