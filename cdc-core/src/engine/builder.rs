@@ -450,10 +450,8 @@ impl Pipeline {
             sink.flush().await
         };
         // A stop does not wait for a sink that is stuck: what has been read is read again anyway.
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(false),
-            done = reading => done?,
+        if unless_stopped(stop, reading).await?.is_none() {
+            return Ok(false);
         }
         tracker.durable(*durable.borrow_and_update());
         // These checkpoints say nothing: what holds now is stored by the caller.
