@@ -13,6 +13,7 @@ mod copy_text;
 mod options;
 mod order;
 mod reader;
+mod select;
 mod worker;
 
 pub use options::SnapshotOptions;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use cdc_core::engine::{ChunkJob, SnapshotJob, Snapshotter, USERS_SEARCH_PATH};
+use cdc_core::engine::{ChunkJob, SnapshotJob, Snapshotter, open_session};
 use cdc_core::filter::RegexList;
 use cdc_core::seam::BoxFuture;
-use cdc_core::wire::{Purpose, Session, quote_literal};
+use cdc_core::wire::{Session, quote_literal};
 use cdc_core::{Batch, Error, ErrorKind, Lsn};
 use tokio::sync::mpsc;
 
@@ -15,6 +15,8 @@ use crate::options::SnapshotOptions;
 use crate::order::forward;
 use crate::worker::{RowWriter, Shared, Task, context, work};
 
+/// Name under which the connections show in `pg_stat_activity`.
+pub(crate) const APPLICATION: &str = "pgcdc snapshot";
 /// Pieces on their way: with batches of 256 KiB at most 2 MiB.
 const QUEUE: usize = 4;
 
@@ -105,14 +107,7 @@ impl Snapshotter for CopySnapshotter {
 }
 
 async fn open(job: &SnapshotJob, users_sql: bool) -> Result<Session, Error> {
-    let mut session = Session::connect(&job.connect, Purpose::Sql, "pgcdc snapshot").await?;
-    if users_sql || !job.initial_statements.is_empty() {
-        session.query(USERS_SEARCH_PATH).await?;
-    }
-    for statement in &job.initial_statements {
-        session.query(statement).await?;
-    }
-    Ok(session)
+    open_session(&job.connect, APPLICATION, &job.initial_statements, users_sql).await
 }
 
 async fn take(session: &mut Session, snapshot: &str) -> Result<(), Error> {

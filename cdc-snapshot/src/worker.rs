@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::copy_text::CopyLine;
 use crate::order::{Piece, Tail};
+use crate::select::select_list;
 
 /// A batch is handed on at this size, as in the stream.
 const BATCH_BYTES: usize = 256 << 10;
@@ -30,23 +31,14 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// The query. A column that no record shows is not read: the role may have no right to it.
+    /// The query. A column that no record shows is not read.
     fn copy(&self, plan: &RelationPlan) -> String {
         let select = match &self.select {
             Some(select) => select.trim().trim_end_matches(';').to_owned(),
             None => {
-                let columns = self.table.columns.iter().enumerate();
-                let columns = columns
-                    .map(|(i, c)| {
-                        if plan.reads(i) {
-                            quote_ident(&c.name)
-                        } else {
-                            "NULL".to_owned()
-                        }
-                    })
-                    .collect::<Vec<_>>();
                 let (schema, name) = (quote_ident(&self.table.schema), quote_ident(&self.table.name));
-                format!("SELECT {} FROM {schema}.{name}", columns.join(", "))
+                let columns = select_list(&self.table, |i| plan.reads(i));
+                format!("SELECT {columns} FROM {schema}.{name}")
             }
         };
         format!("COPY ({select}) TO STDOUT")

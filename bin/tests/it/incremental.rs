@@ -254,6 +254,29 @@ fn a_snapshot_pauses_goes_on_after_a_restart_and_stops() {
 }
 
 #[test]
+fn chunks_need_no_right_to_columns_that_are_left_out() {
+    let b = bench("incremental_narrow");
+    let role = "incremental_narrow";
+    b.at(
+        "postgres",
+        &format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN REPLICATION"),
+    );
+    b.sql(&format!(
+        "GRANT SELECT (id) ON t TO {role}; GRANT SELECT, INSERT ON sig TO {role}; CREATE PUBLICATION pgcdc FOR TABLE t, sig; \
+         INSERT INTO t SELECT g, 'secret' FROM generate_series(1, 5) g"
+    ));
+    let narrow = format!("  columns: {{exclude: ['public\\.t\\.v']}}\n{}", signals(2, ""));
+    let run = b.start_as(&format!("user={role}"), &narrow).streaming();
+    execute(&b, "narrow", r#"{"data-collections": ["public.t"]}"#);
+    ended(&b, 1);
+    b.until("the rows", |b| rows(b) == ["r 1", "r 2", "r 3", "r 4", "r 5"]);
+    assert!(!b.values().iter().any(|v| v.to_string().contains("secret")));
+    run.stop();
+    b.sql(&format!("DROP OWNED BY {role}"));
+    b.at("postgres", &format!("DROP ROLE {role}"));
+}
+
+#[test]
 fn what_is_wrong_with_a_signal_is_said_and_the_stream_goes_on() {
     let b = bench("incremental_wrong");
     b.sql("INSERT INTO t VALUES (1, 'x'); CREATE TABLE keyless (id int, k int); INSERT INTO keyless VALUES (1, 1)");

@@ -29,6 +29,7 @@ mod monitor;
 mod offsets;
 mod options;
 mod prepare;
+mod session;
 mod snapshot;
 mod start;
 mod status;
@@ -42,7 +43,7 @@ pub use incremental::{
 };
 pub use options::{
     HeartbeatOptions, PublicationMode, PublicationOptions, SlotOptions, SnapshotMode, SourceOptions,
-    USERS_SEARCH_PATH,
 };
+pub use session::open_session;
 pub use snapshot::{SnapshotJob, Snapshotter};
 pub use status::{Phase, Status};

@@ -7,10 +7,6 @@ use super::incremental::SignalOptions;
 use crate::Lsn;
 use crate::wire::ConnectOptions;
 
-/// Looks up names without a schema as a session of the server's defaults does, for statements that users write: our own
-/// connections look nowhere, since our own statements name every schema.
-pub const USERS_SEARCH_PATH: &str = r#"SET search_path = "$user", public"#;
-
 /// When the tables are read before streaming (`snapshot.mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum SnapshotMode {

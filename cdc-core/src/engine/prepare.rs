@@ -8,7 +8,8 @@ mod slot;
 use std::sync::Arc;
 
 use crate::catalog;
-use crate::engine::options::{SnapshotMode, SourceOptions, USERS_SEARCH_PATH};
+use crate::engine::options::{SnapshotMode, SourceOptions};
+use crate::engine::session::open_session;
 use crate::filter::Capture;
 use crate::schema::Table;
 use crate::seam::{Lineage, StoredOffset};
@@ -189,15 +190,8 @@ pub(crate) const APPLICATION: &str = "pgcdc";
 
 /// An ordinary connection with the configured statements run.
 pub(crate) async fn open_sql(o: &SourceOptions) -> Result<Session, Error> {
-    let mut sql = Session::connect(&o.connect, Purpose::Sql, APPLICATION).await?;
     let beats = o.heartbeat.as_ref().is_some_and(|h| h.action_query.is_some());
-    if beats || !o.initial_statements.is_empty() {
-        sql.query(USERS_SEARCH_PATH).await?;
-    }
-    for statement in &o.initial_statements {
-        sql.query(statement).await?;
-    }
-    Ok(sql)
+    open_session(&o.connect, APPLICATION, &o.initial_statements, beats).await
 }
 
 /// Fails if streaming from `from` leaves changes out.

@@ -10,11 +10,12 @@ mod session;
 
 use std::time::{Duration, SystemTime};
 
-use cdc_core::engine::{ChunkJob, ChunkOutcome, ChunkReply, ChunkRequest};
+use cdc_core::engine::{ChunkJob, ChunkOutcome, ChunkReply, ChunkRequest, open_session};
 use cdc_core::wire::Session;
 use cdc_core::{Error, ErrorKind};
 
-use session::{Failure, TableReader, open_session};
+use crate::reader::APPLICATION;
+use session::{Failure, TableReader};
 
 /// A connection that is not used for so long is closed: the next chunk may be days away.
 const IDLE: Duration = Duration::from_secs(5);
@@ -117,7 +118,10 @@ async fn write(job: &ChunkJob, session: &mut Option<Session>, statement: &str) -
 async fn attempt(job: &ChunkJob, session: &mut Option<Session>, statement: &str) -> Result<(), Error> {
     let sql = match session {
         Some(sql) => sql,
-        none => none.insert(open_session(job).await?),
+        none => {
+            let opened = open_session(&job.connect, APPLICATION, &job.initial_statements, false);
+            none.insert(opened.await?)
+        }
     };
     sql.query(statement).await.map(drop)
 }

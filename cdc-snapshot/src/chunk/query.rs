@@ -41,12 +41,11 @@ impl ChunkQuery<'_> {
     /// The rows behind `after` and up to `maximum`, in the order of the key, as a COPY.
     pub(super) fn rows(
         &self,
-        columns: &[String],
+        select: &str,
         after: Option<&KeyValues>,
         maximum: &KeyValues,
         limit: u32,
     ) -> String {
-        let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
         let mut conditions = Vec::new();
         if let Some(after) = after {
             conditions.push(self.beyond(after));
@@ -55,7 +54,7 @@ impl ChunkQuery<'_> {
         if let Some(condition) = self.condition {
             conditions.push(format!("({condition}\n)"));
         }
-        let mut sql = format!("COPY (SELECT {} FROM {}", columns.join(", "), self.from());
+        let mut sql = format!("COPY (SELECT {select} FROM {}", self.from());
         if !conditions.is_empty() {
             let _ = write!(sql, " WHERE {}", conditions.join(" AND "));
         }
@@ -188,7 +187,7 @@ mod tests {
 
     fn rows(q: &ChunkQuery<'_>, after: Option<&[Option<&str>]>, maximum: &[Option<&str>]) -> String {
         let after = after.map(values);
-        let sql = q.rows(&["a".into(), "v".into()], after.as_ref(), &values(maximum), 3);
+        let sql = q.rows(r#""a", "v""#, after.as_ref(), &values(maximum), 3);
         let sql = sql
             .strip_prefix(r#"COPY (SELECT "a", "v" FROM "My Schema"."t""1""#)
             .unwrap();

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use cdc_core::catalog;
-use cdc_core::engine::{Chunk, ChunkJob, ChunkRequest, ServerSnapshot, USERS_SEARCH_PATH};
+use cdc_core::engine::{Chunk, ChunkJob, ChunkRequest, ServerSnapshot};
 use cdc_core::envelope::{Encoder, RelationPlan};
 use cdc_core::incremental::{KeyValues, TableRequest};
 use cdc_core::schema::{Table, TypeCatalog, TypeKind};
-use cdc_core::wire::{Purpose, Session, quote_ident, quote_literal};
+use cdc_core::wire::{Session, quote_ident, quote_literal};
 use cdc_core::{Error, ErrorKind};
 
 use super::query::{ChunkQuery, KeyColumn};
 use super::rows::{Limit, Rows};
 use crate::copy_text::CopyLine;
+use crate::select::select_list;
 
 /// A chunk of one key that many rows share cannot be cut; beyond so many times its bytes the key is refused.
 const TIES: usize = 16;
@@ -24,18 +25,6 @@ pub(super) enum Failure {
     Table(Error),
     /// Anything else.
     Other(Error),
-}
-
-/// Opens a connection for chunks.
-pub(super) async fn open_session(job: &ChunkJob) -> Result<Session, Error> {
-    let mut session = Session::connect(&job.connect, Purpose::Sql, "pgcdc snapshot").await?;
-    if !job.initial_statements.is_empty() {
-        session.query(USERS_SEARCH_PATH).await?;
-    }
-    for statement in &job.initial_statements {
-        session.query(statement).await?;
-    }
-    Ok(session)
 }
 
 /// Whether the server refuses for good what it was asked, and not for now.
@@ -171,17 +160,20 @@ impl TableReader {
         // Before the rows are read: what this does not show the rows may show, which is safe, but never the other way round.
         let shown = sql.query("SELECT pg_catalog.pg_current_snapshot()").await?;
         let snapshot = ServerSnapshot::parse(shown.first().unwrap_or_default())?;
-        let columns: Vec<String> = known.table.columns.iter().map(|c| c.name.clone()).collect();
+        let select = select_list(&known.table, |i| {
+            known.plan.reads(i) || known.key.contains(&i) || known.identity.contains(&i)
+        });
+        let width = known.table.columns.len();
         let mut rows = Rows::default();
         let mut asked;
         loop {
             asked = known.limit.rows();
-            let statement = query.rows(&columns, request.after.as_ref(), &maximum, asked);
+            let statement = query.rows(&select, request.after.as_ref(), &maximum, asked);
             if copy(
                 sql,
                 &statement,
                 &mut self.line,
-                columns.len(),
+                width,
                 self.chunk_bytes,
                 asked,
                 &mut rows,
@@ -197,7 +189,7 @@ impl TableReader {
             return Ok(None);
         }
         known.limit.grow(rows.data.len(), self.chunk_bytes);
-        let last = rows.last(&known.key, columns.len())?;
+        let last = rows.last(&known.key, width)?;
         let fewer = usize::try_from(asked).is_ok_and(|asked| rows.count < asked);
         Ok(Some(Chunk {
             table: known.table.clone(),
@@ -228,8 +220,8 @@ impl TableReader {
             return Err(refuse(format!("table {name} is not there any more")));
         };
         let quoted = format!("{}.{}", quote_ident(&request.schema), quote_ident(&request.name));
-        sql.query(&format!("LOCK TABLE {quoted} IN ACCESS SHARE MODE"))
-            .await?;
+        // Takes the lock that LOCK TABLE does, and needs a right to some column only.
+        sql.query(&format!("SELECT FROM {quoted} LIMIT 0")).await?;
         let Some(table) = catalog::table(sql, oid).await? else {
             return Err(refuse(format!("table {name} is not there any more")));
         };
