@@ -80,7 +80,9 @@ pub(crate) fn classify(code: Code) -> (ErrorKind, Option<&'static str>) {
         ),
         Code::UnknownTopic | Code::UnknownTopicOrPartition => (
             K::SinkRejected,
-            Some("create the topic, or set kafka.topics.auto_create: true"),
+            Some(
+                "the topic is not there, or was deleted: create it, or let kafka.topics.auto_create: true do so at the next start",
+            ),
         ),
         Code::UnknownPartition => (
             K::SinkRejected,
