@@ -3,7 +3,7 @@ use cdc_core::seam::{Lineage, OffsetStore, PipelineKey, StoredOffset};
 use cdc_core::{Checkpoint, ErrorKind, Lsn, Position};
 use cdc_kafka::{KafkaConfig, KafkaOffsetStore};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::Duration;
@@ -102,6 +102,19 @@ async fn a_topic_that_deletes_old_offsets_is_refused() {
     let topic =
         NewTopic::new(&config.offsets_topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
     admin.create_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    // A broker knows the settings of a new topic some time after it was made.
+    let known = async || {
+        let topics = [ResourceSpecifier::Topic(&config.offsets_topic)];
+        let told = admin
+            .describe_configs(&topics, &AdminOptions::new())
+            .await
+            .unwrap();
+        let settings = told.into_iter().next().and_then(Result::ok)?;
+        settings.get("cleanup.policy")?.value.clone()
+    };
+    while known().await.as_deref() != Some("delete") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let error = KafkaOffsetStore::open(&config, key("a")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Offset);
     assert!(error.to_string().contains("cleanup.policy"), "{error}");
