@@ -25,6 +25,10 @@ pub const SAFE_WAL_BYTES: &str = "pgcdc_slot_safe_wal_bytes";
 pub const VALUES_LOST: &str = "pgcdc_values_lost_total";
 /// Records left out because a transform or converter failed on them.
 pub const RECORDS_SKIPPED: &str = "pgcdc_records_skipped_total";
+/// Rows written by incremental snapshots.
+pub const INCREMENTAL_ROWS: &str = "pgcdc_incremental_rows_total";
+/// Tables that the incremental snapshot under way still has to read.
+pub const INCREMENTAL_TABLES: &str = "pgcdc_incremental_tables";
 /// Starts after a failure.
 pub const RESTARTS: &str = "pgcdc_restarts_total";
 
@@ -53,6 +57,11 @@ pub fn describe() {
         RECORDS_SKIPPED,
         "records left out because a transform or converter failed on them"
     );
+    describe_counter!(INCREMENTAL_ROWS, "rows written by incremental snapshots");
+    describe_gauge!(
+        INCREMENTAL_TABLES,
+        "tables that the incremental snapshot under way still has to read; 0 if none is"
+    );
     describe_counter!(RESTARTS, "starts after a failure");
 }
 
@@ -68,6 +77,8 @@ pub(crate) struct Meters {
     pub(crate) server: Gauge,
     pub(crate) lag: Gauge,
     pub(crate) safe_wal: Gauge,
+    pub(crate) incremental_rows: Counter,
+    pub(crate) incremental_tables: Gauge,
     pub(crate) restarts: Counter,
 }
 
@@ -85,6 +96,8 @@ impl Meters {
             server: gauge!(SERVER_LSN, &label()),
             lag: gauge!(LAG_BYTES, &label()),
             safe_wal: gauge!(SAFE_WAL_BYTES, &label()),
+            incremental_rows: counter!(INCREMENTAL_ROWS, &label()),
+            incremental_tables: gauge!(INCREMENTAL_TABLES, &label()),
             restarts: counter!(RESTARTS, &label()),
         }
     }

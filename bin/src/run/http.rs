@@ -112,6 +112,7 @@ fn describe(board: &Board) -> Value {
             "last_commit_ms": s.last_commit_us() / 1000,
             "restarts": s.restarts(),
             "last_error": s.last_error(),
+            "incremental_snapshot": incremental(s),
             "snapshot": {"rows": rows, "rows_expected": expected, "tables": tables, "tables_done": done},
         })
     });
@@ -124,6 +125,16 @@ fn describe(board: &Board) -> Value {
         "index": index,
         "latency_ms": latency,
     })
+}
+
+fn incremental(status: &Status) -> Value {
+    let rows = status.incremental_rows();
+    match status.incremental() {
+        Some(now) => json!({
+            "rows": rows, "signal": now.signal, "table": now.table, "tables": now.tables, "paused": now.paused,
+        }),
+        None => json!({"rows": rows}),
+    }
 }
 
 /// Answers once everything up to `lsn` is searchable: 200; 504 when that takes longer than `timeout_ms` (30 s if not given).

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cdc_core::wire::{ConnectOptions, Purpose, Session};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::bench::{Bench, NO_DATA};
+use crate::bench::{Bench, NO_DATA, free_port, get};
 
 /// Lines of the source section: signals in `public.sig`, chunks of so many rows.
 fn signals(chunk_rows: u32, more: &str) -> String {
@@ -231,19 +231,37 @@ fn what_changes_while_a_chunk_is_read_is_not_sent_again() {
 fn a_snapshot_pauses_goes_on_after_a_restart_and_stops() {
     let b = bench("incremental_pause");
     b.sql("INSERT INTO t SELECT g, 'x' FROM generate_series(1, 6) g");
-    let config = signals(2, "");
+    let port = free_port();
+    let config = format!("{}http: {{listen: '127.0.0.1:{port}'}}\n", signals(2, ""));
+    let stands = || {
+        let status = get(port, "/status").unwrap_or_default();
+        let status: Value = serde_json::from_str(&status).unwrap_or_default();
+        status["source"]["incremental_snapshot"].clone()
+    };
+    let paused =
+        |rows: u32| json!({"rows": rows, "signal": "a", "table": "public.t", "tables": 1, "paused": true});
     let run = b.start(&config).streaming();
     b.sql(
         r#"INSERT INTO sig VALUES ('a', 'execute-snapshot', '{"data-collections": ["public.t"]}'), ('b', 'pause-snapshot', '{"type": "incremental"}')"#,
     );
     b.until("the first chunk", |b| rows(b) == ["r 1", "r 2"]);
+    b.until("its rows in the status", |_| stands() == paused(2));
     run.stop();
     let run = b.start(&config).streaming();
     b.sql("INSERT INTO t VALUES (7, 'later')");
     b.until("a change", |b| rows(b) == ["r 1", "r 2", "c 7"]);
+    assert_eq!(stands(), paused(0));
     signal(&b, "c", "resume-snapshot", "{}");
     ended(&b, 1);
     b.until("the rest", |b| rows(b)[3..] == ["r 3", "r 4", "r 5", "r 6"]);
+    assert_eq!(stands(), json!({"rows": 4}));
+    let metrics = get(port, "/metrics").unwrap();
+    for line in [
+        "pgcdc_incremental_rows_total{slot=\"incremental_pause\"} 4",
+        "pgcdc_incremental_tables{slot=\"incremental_pause\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
     b.sql(
         r#"INSERT INTO sig VALUES ('d', 'execute-snapshot', '{"data-collections": ["public.t"]}'), ('e', 'stop-snapshot', '{"data-collections": ["public.t"], "type": "incremental"}')"#,
     );

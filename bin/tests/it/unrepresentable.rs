@@ -1,10 +1,6 @@
 //! Rows that have no representation: what each policy leaves out, what it says of it, and that nothing goes missing silently.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
-
-use crate::bench::{Bench, Run, free_port};
+use crate::bench::{Bench, Run, free_port, get};
 
 /// A table whose every second row cannot be written: the last is beyond what microseconds in 64 bits hold, the numeric is none.
 const TABLE: &str =
@@ -35,13 +31,7 @@ fn start<'a>(bench: &'a Bench, port: u16, policy: &str) -> Run<'a> {
 
 /// A metric's value; none if the program does not serve it.
 fn metric(port: u16, name: &str) -> Option<f64> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
+    let text = get(port, "/metrics")?;
     let line = text.lines().find(|l| l.starts_with(name))?;
     line.rsplit_once(' ')?.1.parse().ok()
 }

@@ -46,4 +46,4 @@ pub use options::{
 };
 pub use session::open_session;
 pub use snapshot::{SnapshotJob, Snapshotter};
-pub use status::{Phase, Status};
+pub use status::{IncrementalStatus, Phase, Status};

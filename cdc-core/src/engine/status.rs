@@ -35,6 +35,19 @@ impl Phase {
     }
 }
 
+/// An incremental snapshot that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IncrementalStatus {
+    /// Id of the newest signal that asked for it.
+    pub signal: String,
+    /// `schema.table` of the table that is being read.
+    pub table: String,
+    /// Tables that are still to be read, this one included.
+    pub tables: usize,
+    /// Whether a signal has asked it to pause.
+    pub paused: bool,
+}
+
 /// Live figures. Written by the engine once a batch, never once a row; read by anybody.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -55,6 +68,8 @@ pub struct Status {
     snapshot_rows_expected: AtomicU64,
     snapshot_tables: AtomicU64,
     snapshot_tables_done: AtomicU64,
+    incremental_rows: AtomicU64,
+    incremental: Mutex<Option<IncrementalStatus>>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -169,6 +184,21 @@ impl Status {
         )
     }
 
+    /// The incremental snapshot that is under way, if there is one.
+    #[must_use]
+    pub fn incremental(&self) -> Option<IncrementalStatus> {
+        self.incremental
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Rows written by incremental snapshots since the start of the process.
+    #[must_use]
+    pub fn incremental_rows(&self) -> u64 {
+        self.incremental_rows.load(Ordering::Relaxed)
+    }
+
     /// Why the pipeline last failed.
     #[must_use]
     pub fn last_error(&self) -> Option<String> {
@@ -194,6 +224,12 @@ impl Status {
 
     pub(crate) fn snapshot_rows_add(&self, rows: u64) {
         self.snapshot_rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Notes what became of an incremental snapshot, once a chunk: `rows` more were written.
+    pub(crate) fn incremental_at(&self, now: Option<IncrementalStatus>, rows: u64) {
+        self.incremental_rows.fetch_add(rows, Ordering::Relaxed);
+        *self.incremental.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     pub(crate) fn sent(&self, rows: u64, records: u64, bytes: u64) {

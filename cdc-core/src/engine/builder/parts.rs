@@ -91,6 +91,8 @@ impl Pipeline {
             ask,
             answers,
             Some(reader),
+            Arc::clone(&self.status),
+            self.meters.clone(),
         )))
     }
 }

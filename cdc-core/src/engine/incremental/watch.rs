@@ -12,11 +12,13 @@ use super::machine::{AtClose, Machine};
 use super::signal::{Execute, Signal};
 use super::window::{Chunk, identity};
 use super::{ChunkOutcome, ChunkReply, ChunkRequest, SignalOptions, Watermarks};
+use crate::engine::status::{IncrementalStatus, Status};
 use crate::envelope::Encoder;
 use crate::incremental::IncrementalProgress;
 use crate::pgoutput::OldTuple;
 use crate::row::{Datum, RowView};
 use crate::schema::{Oid, Table};
+use crate::telemetry::{Meters, number};
 use crate::{Error, ErrorKind, Lsn, Position};
 
 /// Transactions that are remembered, to tell whether a chunk could see them. A commit becomes visible within microseconds
@@ -43,6 +45,8 @@ pub(crate) struct Watch {
     written: u64,
     running: bool,
     reader: Option<JoinHandle<()>>,
+    status: Arc<Status>,
+    meters: Meters,
 }
 
 /// What a row of the signal table asks of the stream.
@@ -71,6 +75,8 @@ impl Watch {
         requests: mpsc::UnboundedSender<ChunkRequest>,
         replies: mpsc::Receiver<ChunkReply>,
         reader: Option<JoinHandle<()>>,
+        status: Arc<Status>,
+        meters: Meters,
     ) -> Self {
         Self {
             machine: Machine::new(options.watermarks, progress),
@@ -85,6 +91,8 @@ impl Watch {
             written: 0,
             running: false,
             reader,
+            status,
+            meters,
         }
     }
 
@@ -104,8 +112,26 @@ impl Watch {
             tracing::info!("the incremental snapshot has ended");
         }
         self.running = running;
+        self.tell(0);
         self.follow(encoder);
         Ok(())
+    }
+
+    /// Shows where the snapshot stands, `rows` further than before.
+    fn tell(&self, rows: u64) {
+        let progress = self.machine.progress();
+        let now = progress.and_then(|p| {
+            Some(IncrementalStatus {
+                signal: p.signal.clone(),
+                table: p.tables.front()?.identifier(),
+                tables: p.tables.len(),
+                paused: p.paused,
+            })
+        });
+        let tables = progress.map_or(0, |p| p.tables.len() as u64);
+        self.meters.incremental_tables.set(number(tables));
+        self.meters.incremental_rows.increment(rows);
+        self.status.incremental_at(now, rows);
     }
 
     /// Finds the table under way among those that the stream has described.
@@ -395,6 +421,7 @@ impl Watch {
 
     /// All rows of the chunk are written.
     pub(crate) fn written(&mut self, encoder: &Encoder) -> Result<(), Error> {
+        self.tell(self.written);
         if let Some(table) = self.machine.written() {
             tracing::info!(table = %table.identifier(), "all rows of the table have been read");
         }

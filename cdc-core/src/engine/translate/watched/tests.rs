@@ -8,11 +8,13 @@ use crate::engine::incremental::{
     Chunk, ChunkOutcome, ChunkReply, ChunkRequest, ServerSnapshot, SignalOptions, Watch, Watermarks,
     window_tests,
 };
+use crate::engine::status::{IncrementalStatus, Status};
 use crate::engine::translate::{Step, Translator};
 use crate::incremental::KeyValues;
 use crate::pgoutput::{Assembler, Message, OldTuple, SpoolOptions};
 use crate::row::Datum;
 use crate::schema::{Oid, Table};
+use crate::telemetry::Meters;
 use crate::testkit::pgoutput::{TupleBytes, encode};
 use crate::{Batch, Checkpoint, Error, Lsn, Position};
 
@@ -24,6 +26,7 @@ struct Bed {
     translator: Translator,
     requests: mpsc::UnboundedReceiver<ChunkRequest>,
     replies: mpsc::Sender<ChunkReply>,
+    status: Arc<Status>,
     lsn: u64,
     out: Batch,
 }
@@ -48,7 +51,16 @@ impl Bed {
             watermarks,
             ..SignalOptions::new("public", "sig")
         };
-        let watch = Watch::new(options, from.incremental.clone(), ask, answers, None);
+        let status = Arc::new(Status::default());
+        let watch = Watch::new(
+            options,
+            from.incremental.clone(),
+            ask,
+            answers,
+            None,
+            Arc::clone(&status),
+            Meters::new("s"),
+        );
         let spool = SpoolOptions {
             memory_bytes: 1 << 20,
             directory: None,
@@ -66,6 +78,7 @@ impl Bed {
             translator,
             requests,
             replies,
+            status,
             lsn: 1000,
             out: Batch::default(),
         }
@@ -209,6 +222,14 @@ fn rows_stand_before_the_closing_mark_and_take_no_numbers() {
     assert_eq!(after.position, position);
     let progress = after.incremental.as_ref().unwrap();
     assert_eq!(progress.last, Some(KeyValues(vec![Some("c".into())])));
+    let now = IncrementalStatus {
+        signal: "one".into(),
+        table: "public.t".into(),
+        tables: 1,
+        paused: false,
+    };
+    assert_eq!(bed.status.incremental(), Some(now));
+    assert_eq!(bed.status.incremental_rows(), 2);
     let next = bed.request().unwrap();
     assert_eq!(
         (next.after, next.maximum),
