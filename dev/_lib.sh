@@ -23,6 +23,11 @@ once() (
 born() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" || $18 > 1 {print $20}'; }
 alive() { [ -s "$dir/pid" ] && read -r pid t <"$dir/pid" && [ -n "$t" ] && [ "$(born "$pid")" = "$t" ]; }
 
+# group PID: whether a process of that group is alive. Elasticsearch's is a child of the one that was started, and may be the last.
+group() { # in /proc/PID/stat, behind the name: state, parent, group, …, threads
+  { cat /proc/[0-9]*/stat 2>/dev/null || true; } | sed 's/.*) //' | awk -v g="$1" '$3 == g && ($1 != "Z" || $18 > 1) { n = 1 } END { exit !n }'
+}
+
 # start CMD…: runs CMD detached, output to $dir/log, and notes its pid
 start() {
   setsid "$@" </dev/null >>"$dir/log" 2>&1 &
@@ -38,7 +43,7 @@ stop() {
   fi
   if alive; then
     kill -s KILL -- "-$pid" || true
-    while alive; do sleep 0.05; done
+    while group "$pid"; do sleep 0.05; done
   fi
   rm -f "$dir/pid"
 }
