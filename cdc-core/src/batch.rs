@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::append::{Append, Line};
 use crate::{Checkpoint, Position};
 
 /// A topic that records go to. Shared by reference: sinks may cache by pointer.
@@ -116,8 +117,8 @@ impl<'a> Record<'a> {
         let Some(origin) = self.origin else { return *self };
         Record {
             head: &origin.head,
-            key: origin.key.map(|s| self.batch.bytes(s)),
-            value: origin.value.map(|s| self.batch.bytes(s)),
+            key: origin.key.map(|s| self.batch.part(s)),
+            value: origin.value.map(|s| self.batch.part(s)),
             batch: self.batch,
             headers: origin.headers,
             origin: None,
@@ -140,7 +141,7 @@ impl<'a> Record<'a> {
             .get(range)
             .unwrap_or_default()
             .iter()
-            .map(move |h| (batch.bytes(h.name), h.value.map(|v| batch.bytes(v))))
+            .map(move |h| (batch.part(h.name), h.value.map(|v| batch.part(v))))
     }
 
     /// Whether there are headers.
@@ -158,7 +159,10 @@ impl<'a> Record<'a> {
 /// [`discard`](Self::discard). A batch may end inside a source transaction.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// What was written, and bytes that may be written to.
     buf: Vec<u8>,
+    /// How many the latter are: room is given out from these, so that it need not be zeroed each time.
+    spare: usize,
     entries: Vec<Entry>,
     headers: Vec<HeaderEntry>,
     /// End of the last finished record.
@@ -188,7 +192,7 @@ impl Batch {
     /// Empties the batch and keeps its memory, unless that grew beyond `keep` bytes.
     pub fn reset(&mut self, keep: usize) {
         let mut buf = std::mem::take(&mut self.buf);
-        buf.clear();
+        buf.truncate(keep);
         buf.shrink_to(keep);
         let (mut entries, mut headers) = (
             std::mem::take(&mut self.entries),
@@ -197,6 +201,7 @@ impl Batch {
         entries.clear();
         headers.clear();
         *self = Self {
+            spare: buf.len(),
             buf,
             entries,
             headers,
@@ -206,7 +211,42 @@ impl Batch {
 
     /// The arena, to append to.
     pub fn buf(&mut self) -> &mut Vec<u8> {
+        self.buf.truncate(self.bytes_len());
+        self.spare = 0;
         &mut self.buf
+    }
+
+    /// Room for `len` bytes at the end of the arena. What is put there counts as appended once [`fill`](Self::fill) says so.
+    #[inline]
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.spare < len {
+            self.extend_spare(len);
+        }
+        let written = self.bytes_len();
+        let room = self.buf.get_mut(written..).and_then(|spare| spare.get_mut(..len));
+        room.unwrap_or_default()
+    }
+
+    /// Appends the first `len` bytes of the last room.
+    #[inline]
+    pub(crate) fn fill(&mut self, len: usize) {
+        self.spare = self.spare.saturating_sub(len);
+    }
+
+    #[cold]
+    fn extend_spare(&mut self, len: usize) {
+        /// A record's worth, for one call some records.
+        const MORE: usize = 1024;
+        self.buf.resize(self.bytes_len() + len + MORE, 0);
+        self.spare = len + MORE;
+    }
+
+    /// What was written, of the places that [`bytes_len`](Self::bytes_len) told before.
+    pub(crate) fn written(&self, range: std::ops::Range<usize>) -> &[u8] {
+        self.part(Span {
+            start: range.start,
+            end: range.end,
+        })
     }
 
     /// Ends the key: all bytes appended since the last mark.
@@ -223,13 +263,13 @@ impl Batch {
     pub fn header(&mut self, name: &[u8], value: Option<&[u8]>) {
         debug_assert_eq!(
             self.open,
-            self.buf.len(),
+            self.bytes_len(),
             "header inside an unmarked key or value"
         );
-        self.buf.extend_from_slice(name);
+        self.bytes(name);
         let name = self.cut();
         let value = value.map(|v| {
-            self.buf.extend_from_slice(v);
+            self.bytes(v);
             self.cut()
         });
         self.headers.push(HeaderEntry { name, value });
@@ -237,10 +277,10 @@ impl Batch {
 
     /// Keeps a record as it is beside the one that is about to be written from it. Nothing of the latter may be there yet.
     pub fn keep_original(&mut self, record: &Record<'_>) {
-        debug_assert_eq!(self.sealed, self.buf.len(), "an original inside a record");
+        debug_assert_eq!(self.sealed, self.bytes_len(), "an original inside a record");
         let mut copy = |bytes: Option<&[u8]>| {
             bytes.map(|b| {
-                self.buf.extend_from_slice(b);
+                self.bytes(b);
                 self.cut()
             })
         };
@@ -281,7 +321,7 @@ impl Batch {
             headers,
             origin: self.origin.take(),
         });
-        self.open = self.buf.len();
+        self.open = self.bytes_len();
         self.sealed = self.open;
     }
 
@@ -300,8 +340,8 @@ impl Batch {
     pub fn discard(&mut self) {
         self.headers.truncate(self.sealed_headers);
         self.open_headers = self.sealed_headers;
-        self.buf.truncate(self.sealed);
-        self.open = self.buf.len();
+        self.spare += self.bytes_len() - self.sealed;
+        self.open = self.sealed;
         (self.key, self.value, self.origin) = (None, None, None);
     }
 
@@ -319,16 +359,17 @@ impl Batch {
 
     /// Bytes of keys, values and headers.
     #[must_use]
+    #[inline]
     pub fn bytes_len(&self) -> usize {
-        self.buf.len()
+        self.buf.len() - self.spare
     }
 
     /// The records in order.
     pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
         self.entries.iter().map(|e| Record {
             head: &e.head,
-            key: e.key.map(|s| self.bytes(s)),
-            value: e.value.map(|s| self.bytes(s)),
+            key: e.key.map(|s| self.part(s)),
+            value: e.value.map(|s| self.part(s)),
             batch: self,
             headers: e.headers,
             origin: e.origin.as_deref(),
@@ -338,14 +379,36 @@ impl Batch {
     fn cut(&mut self) -> Span {
         let span = Span {
             start: self.open,
-            end: self.buf.len(),
+            end: self.bytes_len(),
         };
         self.open = span.end;
         span
     }
 
-    fn bytes(&self, s: Span) -> &[u8] {
+    fn part(&self, s: Span) -> &[u8] {
         self.buf.get(s.start..s.end).unwrap_or_default()
+    }
+}
+
+impl Append for Batch {
+    #[inline(always)]
+    fn head<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        let mut line = Line::new(self.room(N));
+        line.head(block, len);
+        let filled = line.len();
+        self.fill(filled);
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.spare < bytes.len() {
+            return self.buf().extend_from_slice(bytes);
+        }
+        let written = self.bytes_len();
+        if let Some(place) = self.buf.get_mut(written..written + bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.spare -= bytes.len();
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod append;
 pub mod batch;
+mod block;
 pub mod catalog;
 pub mod civil;
 pub mod connect;

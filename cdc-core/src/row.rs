@@ -3,6 +3,8 @@
 //! Readers (pgoutput tuples, COPY lines) fill a reused list of [`ColumnRef`]; writers (JSON, index documents) see a
 //! [`RowView`]. Neither knows the other, and no row allocates.
 
+use crate::block::Text;
+
 /// How a column's value is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColumnKind {
@@ -66,15 +68,27 @@ impl<'a> RowView<'a> {
         self.columns.is_empty()
     }
 
-    /// Text of column `i`, if it has one.
+    /// Bytes that its values lie in.
     #[inline]
-    pub(crate) fn text(&self, i: usize) -> Option<&'a [u8]> {
+    pub(crate) fn bytes_len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Text of column `i`, if it has one.
+    #[inline(always)]
+    pub(crate) fn text(&self, i: usize) -> Option<Text<'a>> {
         let c = self.columns.get(i)?;
         if c.kind != ColumnKind::Text {
             return None;
         }
         let from = self.data.get(usize::try_from(c.start).ok()?..)?;
-        from.get(..usize::try_from(c.len).ok()?)
+        Text::first(usize::try_from(c.len).ok()?, from)
+    }
+
+    /// Whether column `i` is there and NULL.
+    #[inline]
+    pub(crate) fn is_null(&self, i: usize) -> bool {
+        self.columns.get(i).is_some_and(|c| c.kind == ColumnKind::Null)
     }
 
     /// Value of column `i`; NULL beyond the end.

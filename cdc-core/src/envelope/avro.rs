@@ -8,14 +8,16 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
-use super::column::{PlanColumn, RowImage};
+use super::column::{PlanColumn, RowImage, room};
 use super::encoder::{Encoder, head};
 use super::event::{EventContext, Image, RowOp};
 use super::format::Operation;
 use super::plan::RelationPlan;
 use super::reshape::Reshaper;
 use super::tail::{Ending, Facts, last_digits, put_last};
+use crate::append::{Append as _, Line};
 use crate::convert::{AvroForm, AvroMember, ConvertError, Converter, varint};
+use crate::row::RowView;
 use crate::{Batch, Error, Lsn};
 
 /// Tables remembered; a changed table is another one.
@@ -35,7 +37,7 @@ pub(super) struct AvroRow {
     key: Option<AvroForm>,
     value: AvroForm,
     tail: AvroTail,
-    scratch: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl AvroRows {
@@ -83,7 +85,7 @@ impl AvroRow {
             key,
             value,
             tail: AvroTail::default(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }))
     }
 }
@@ -147,9 +149,8 @@ impl Encoder {
         let row_of = |image| RowImage::new(image, &plan.identifier, failures);
         let scratch = &mut row.scratch;
         if let (Some(key), Some(form)) = (&plan.key, &row.key) {
-            let buf = out.buf();
-            buf.extend_from_slice(&form.head);
-            if !write_columns(&key.columns, &form.members, &row_of(&change.key), scratch, buf)? {
+            out.head(&form.head, form.head.len());
+            if !write_columns(&key.columns, &form.members, row_of(&change.key), scratch, out)? {
                 return Ok(false);
             }
             out.mark_key();
@@ -157,14 +158,13 @@ impl Encoder {
         self.shared
             .headers
             .position(c.position, c.sub, &mut self.scratch, out);
-        let buf = out.buf();
-        buf.extend_from_slice(&row.value.head);
+        out.head(&row.value.head, row.value.head.len());
         for (member, image) in row.value.members.iter().zip([&change.before, &change.after]) {
             let written = match image {
-                None => member.null(buf),
+                None => member.null(out),
                 Some(image) => {
-                    member.some(buf);
-                    write_columns(&plan.columns, &member.members, &row_of(image), scratch, buf)?
+                    member.some(out);
+                    write_columns(&plan.columns, &member.members, row_of(image), scratch, out)?
                 }
             };
             if !written {
@@ -178,7 +178,7 @@ impl Encoder {
             context: c,
             close: b"",
         };
-        if !row.tail.write(&row.value, &ending, buf) {
+        if !row.tail.write(&row.value, &ending, out) {
             return Ok(false);
         }
         out.mark_value();
@@ -225,31 +225,85 @@ fn fresh(op: Operation, image: Image<'_>) -> Change<'_> {
 }
 
 /// Appends the columns of a row; false if one of them must go the other way.
+#[inline(always)]
 fn write_columns(
     columns: &[PlanColumn],
     members: &[AvroMember],
-    row: &RowImage<'_>,
-    scratch: &mut Vec<u8>,
-    out: &mut Vec<u8>,
+    row: RowImage<'_>,
+    scratch: &mut Scratch,
+    out: &mut Batch,
 ) -> Result<bool, Error> {
-    for (column, member) in columns.iter().zip(members) {
-        scratch.clear();
-        if let Some(text) = column.plain_text(row) {
-            if column.writer.write_avro(text, member, out) {
-                continue;
-            }
-            // If there is something to say about it, the other way says it, once.
-            if !column.writer.write_text(text, scratch) {
-                return Ok(false);
-            }
-        } else {
-            column.write_value(row, scratch)?;
-        }
-        if !member.token(scratch, out) {
+    let texts = row.texts();
+    let mut rest = (columns, members);
+    loop {
+        let place = out.room(room(rest.0.len(), texts));
+        let (written, filled) = write_run(rest, &texts, place);
+        out.fill(filled);
+        let after = |at: usize| Some((rest.0.get(at..)?, rest.1.get(at..)?));
+        let (Some(([column, ..], [member, ..])), Some(others)) = (after(written), after(written + 1)) else {
+            return Ok(true);
+        };
+        if !scratch.write(column, member, row, out)? {
             return Ok(false);
         }
+        rest = others;
     }
-    Ok(true)
+}
+
+/// Appends columns as long as they are written directly and fit: how many, and the bytes of the room that they take.
+#[inline(never)]
+fn write_run(
+    (columns, members): (&[PlanColumn], &[AvroMember]),
+    texts: &RowView<'_>,
+    room: &mut [u8],
+) -> (usize, usize) {
+    let mut line = Line::new(room);
+    let mut written = 0;
+    for (column, member) in columns.iter().zip(members) {
+        let start = line.len();
+        let Some(text) = texts.text(column.index) else {
+            return (written, start);
+        };
+        if !column.direct.write_avro(text, member, &mut line) || line.is_full() {
+            return (written, start);
+        }
+        written += 1;
+    }
+    (written, line.len())
+}
+
+/// A value's JSON token, and what becomes of it.
+#[derive(Clone, Debug, Default)]
+struct Scratch {
+    token: Vec<u8>,
+    avro: Vec<u8>,
+}
+
+impl Scratch {
+    /// Appends a value by its token; false if it must go the other way.
+    #[inline(never)]
+    fn write(
+        &mut self,
+        column: &PlanColumn,
+        member: &AvroMember,
+        row: RowImage<'_>,
+        out: &mut Batch,
+    ) -> Result<bool, Error> {
+        self.token.clear();
+        match row.texts().text(column.index) {
+            Some(text) if column.plain => {
+                // If there is something to say about it, the other way says it, once.
+                if !column.writer.write_text(text.as_bytes(), &mut self.token) {
+                    return Ok(false);
+                }
+            }
+            _ => column.write_value(row, &mut self.token)?,
+        }
+        self.avro.clear();
+        let written = member.token(&self.token, &mut self.avro);
+        out.bytes(&self.avro);
+        Ok(written)
+    }
 }
 
 /// The tail written last, see [`Tail`](super::tail::Tail).
@@ -267,14 +321,14 @@ struct AvroTail {
 impl AvroTail {
     /// Appends the tail; false, with nothing appended, if it must go the other way.
     #[inline]
-    fn write(&mut self, form: &AvroForm, ending: &Ending<'_>, out: &mut Vec<u8>) -> bool {
+    fn write(&mut self, form: &AvroForm, ending: &Ending<'_>, out: &mut Batch) -> bool {
         let facts = ending.facts();
         if (facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn))
             && !self.render(form, ending, facts)
         {
             return false;
         }
-        out.extend_from_slice(&self.bytes);
+        out.bytes(&self.bytes);
         true
     }
 

@@ -7,6 +7,7 @@ use super::format::Operation;
 use super::header::{NEW_KEY, OLD_KEY};
 use super::plan::RelationPlan;
 use super::tail::{self, Ending};
+use crate::append::Append as _;
 use crate::row::RowView;
 use crate::{Batch, Error};
 
@@ -148,9 +149,9 @@ impl Encoder {
         self.old_key.clear();
         let (before, after) = (&before, &after);
         let row = |image| RowImage::new(image, &plan.identifier, failures);
-        key.write_header(&row(before), &mut self.old_key)?;
+        key.write_header(row(before), &mut self.old_key)?;
         self.new_key.clear();
-        key.write_header(&row(after), &mut self.new_key)?;
+        key.write_header(row(after), &mut self.new_key)?;
         Ok(self.old_key != self.new_key)
     }
 
@@ -217,7 +218,7 @@ impl Encoder {
         let failures = &self.shared.failures;
         if let (Some(key), Some(image)) = (&plan.key, change.key) {
             let row = RowImage::new(image, &plan.identifier, failures);
-            key.write(&row, out.buf())?;
+            key.write(row, &mut self.scratch, out)?;
             out.mark_key();
         }
         if let Some((name, value)) = change.moved {
@@ -231,10 +232,9 @@ impl Encoder {
             &mut self.scratch,
             out,
         );
-        let buf = out.buf();
-        let changed = self.rows(plan, change, buf)?;
+        let changed = self.rows(plan, change, out)?;
         if changed {
-            self.surroundings(plan, change.op, c, buf);
+            self.surroundings(plan, change.op, c, out);
         }
         out.mark_value();
         Ok(changed)
@@ -242,32 +242,29 @@ impl Encoder {
 
     /// Writes the envelope up to `after`; false if the update changed nothing and such are left out.
     #[inline(always)]
-    fn rows(&self, plan: &RelationPlan, change: &Change<'_>, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let failures = &self.shared.failures;
+    fn rows(&mut self, plan: &RelationPlan, change: &Change<'_>, out: &mut Batch) -> Result<bool, Error> {
+        let (failures, scratch) = (&self.shared.failures, &mut self.scratch);
         if change.before.is_none() {
             plan.open_fresh.append(out);
-            return plan.row(change.after, failures, out).map(|()| true);
+            return plan.row(change.after, failures, scratch, out).map(|()| true);
         }
         plan.open.append(out);
-        let before = out.len();
-        plan.row(change.before, failures, out)?;
-        let before = before..out.len();
-        out.extend_from_slice(b",\"after\":");
-        let after = out.len();
-        plan.row(change.after, failures, out)?;
+        let before = out.bytes_len();
+        plan.row(change.before, failures, scratch, out)?;
+        let before = before..out.bytes_len();
+        out.bytes(b",\"after\":");
+        let after = out.bytes_len();
+        plan.row(change.after, failures, scratch, out)?;
+        let after = after..out.bytes_len();
         let comparable = self.shared.format.skip_messages_without_change && change.op == Operation::Update;
-        Ok(!(comparable && out.get(before) == out.get(after..)))
+        Ok(!(comparable && out.written(before) == out.written(after)))
     }
 
     /// Writes the rest of the envelope.
     #[inline(always)]
-    fn surroundings(&mut self, plan: &RelationPlan, op: Operation, c: &EventContext, out: &mut Vec<u8>) {
+    fn surroundings(&mut self, plan: &RelationPlan, op: Operation, c: &EventContext, out: &mut Batch) {
         if self.shared.format.transaction_metadata {
-            self.source.write(&plan.source, c, out);
-            out.extend_from_slice(b",\"transaction\":");
-            self.transaction_block(&plan.identifier, c, out);
-            tail::write_end(op, c.now_ns, plan.close, out);
-            return;
+            return self.surroundings_with_transaction(plan, op, c, out);
         }
         let ending = Ending {
             block: &self.source,
@@ -277,5 +274,22 @@ impl Encoder {
             close: plan.close,
         };
         self.tail.write(&ending, out);
+    }
+
+    fn surroundings_with_transaction(
+        &mut self,
+        plan: &RelationPlan,
+        op: Operation,
+        c: &EventContext,
+        out: &mut Batch,
+    ) {
+        let mut text = std::mem::take(&mut self.scratch);
+        text.clear();
+        self.source.write(&plan.source, c, &mut text);
+        text.extend_from_slice(b",\"transaction\":");
+        self.transaction_block(&plan.identifier, c, &mut text);
+        tail::write_end(op, c.now_ns, plan.close, &mut text);
+        out.bytes(&text);
+        self.scratch = text;
     }
 }

@@ -47,6 +47,8 @@ pub struct Encoder {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) format: Arc<Format>,
+    /// Operations that make no records, by the bits of their numbers.
+    skipped: u8,
     pub(super) capture: Arc<Capture>,
     pub(super) rules: Rules,
     pub(super) keys: KeyRules,
@@ -74,7 +76,9 @@ impl Encoder {
         if !format.values.replace_null_with_default {
             source = source.without_defaults();
         }
+        let skipped = format.skipped_operations.iter();
         let shared = Shared {
+            skipped: skipped.fold(0, |bits, op| bits | 1 << *op as u8),
             rules: Rules::new(&format.column_rules)?,
             keys: KeyRules::new(&format.message_keys)?,
             headers: Headers::new(&format, &run_id),
@@ -249,8 +253,9 @@ impl Encoder {
 }
 
 impl Shared {
+    #[inline]
     pub(super) fn skips(&self, op: Operation) -> bool {
-        self.format.skipped_operations.contains(&op)
+        self.skipped & 1 << op as u8 != 0
     }
 }
 

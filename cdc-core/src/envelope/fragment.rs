@@ -1,6 +1,6 @@
 //! Constant bytes that are appended row after row.
 
-use crate::append::append_head;
+use crate::append::Append;
 
 /// Bytes of a [`Fragment`] that are copied without a call.
 const SHORT: usize = 32;
@@ -36,12 +36,12 @@ impl Fragment {
     }
 
     /// Appends the bytes.
-    #[inline]
-    pub(super) fn append(&self, out: &mut Vec<u8>) {
+    #[inline(always)]
+    pub(super) fn append<O: Append>(&self, out: &mut O) {
         if self.len > SHORT {
-            return out.extend_from_slice(&self.long);
+            return out.bytes(&self.long);
         }
-        append_head(out, &self.short, self.len);
+        out.head(&self.short, self.len);
     }
 }
 

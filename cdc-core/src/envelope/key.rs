@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::column::{PlanColumn, RowImage};
+use super::column::{PlanColumn, RowImage, write_columns};
 use super::event::Image;
 use super::fragment::Fragment;
 use super::schemas::Wrapper;
+use crate::append::Append as _;
 use crate::connect::Schema;
 use crate::filter::RegexList;
 use crate::schema::Table;
-use crate::{Error, ErrorKind};
+use crate::{Batch, Error, ErrorKind};
 
 use super::format::MessageKey;
 
@@ -32,30 +33,34 @@ pub(super) struct KeyPlan {
 }
 
 impl KeyPlan {
-    /// Appends the key as a record's key has it.
-    pub(super) fn write(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// Appends the key as a record's key has it. `scratch` is overwritten.
+    #[inline]
+    pub(super) fn write(
+        &self,
+        row: RowImage<'_>,
+        scratch: &mut Vec<u8>,
+        out: &mut Batch,
+    ) -> Result<(), Error> {
         self.open.append(out);
-        self.columns(row, out)?;
+        if self.columns.is_empty() {
+            out.head(b"{", 1);
+        }
+        write_columns(&self.columns, row, scratch, out)?;
         self.end.append(out);
         Ok(())
     }
 
     /// Appends the key as a header value has it.
-    pub(super) fn write_header(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn write_header(&self, row: RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend_from_slice(&self.header.open);
-        self.columns(row, out)?;
-        out.extend_from_slice(&self.tail);
-        out.extend_from_slice(self.header.close);
-        Ok(())
-    }
-
-    fn columns(&self, row: &RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.columns.is_empty() {
             out.push(b'{');
         }
         for column in &self.columns {
             column.write(row, out)?;
         }
+        out.extend_from_slice(&self.tail);
+        out.extend_from_slice(self.header.close);
         Ok(())
     }
 

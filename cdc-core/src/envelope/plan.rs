@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::column::{Failures, PlanColumn, RowImage};
+use super::column::{Failures, PlanColumn, RowImage, write_columns};
 use super::encoder::Shared;
 use super::event::Image;
 use super::fragment::Fragment;
@@ -13,10 +13,11 @@ use super::naming::{NameAdjustment, Role};
 use super::schemas::{self, Wrapper};
 use super::source::SourceTable;
 use super::source_type::SourceType;
+use crate::append::Append as _;
 use crate::connect::{Field, Kind, Schema};
 use crate::schema::{Table, TypeCatalog};
-use crate::types::ColumnWriter;
-use crate::{Error, ErrorKind, Topic, json};
+use crate::types::{ColumnWriter, Direct};
+use crate::{Batch, Error, ErrorKind, Topic, json};
 
 /// How the rows of one relation become records. Compiled when the relation is seen, used for each row.
 #[derive(Debug)]
@@ -69,25 +70,25 @@ impl RelationPlan {
         &self.schema
     }
 
-    /// Appends a row as a JSON object, or `null` if there is none.
+    /// Appends a row as a JSON object, or `null` if there is none. `scratch` is overwritten.
+    #[inline(always)]
     pub(super) fn row(
         &self,
         image: Option<&Image<'_>>,
         f: &Failures,
-        out: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
+        out: &mut Batch,
     ) -> Result<(), Error> {
         let Some(image) = image else {
-            out.extend_from_slice(b"null");
+            out.head(b"null", 4);
             return Ok(());
         };
         if self.columns.is_empty() {
-            out.push(b'{');
+            out.head(b"{", 1);
         }
         let row = RowImage::new(image, &self.identifier, f);
-        for column in &self.columns {
-            column.write(&row, out)?;
-        }
-        out.push(b'}');
+        write_columns(&self.columns, row, scratch, out)?;
+        out.head(b"}", 1);
         Ok(())
     }
 }
@@ -217,14 +218,19 @@ fn add(
     let snapshot_only = shared.format.values.null_names_in_stream
         && !shared.format.values.include_unknown_datatypes
         && column.type_oid == NAME;
+    let fragment = member(columns.is_empty(), &name);
+    let plain = mapper.is_none() && !snapshot_only;
+    let null = [&fragment, known.writer.null()].concat();
     columns.push(PlanColumn {
         index: known.index,
         name: column.name.clone(),
         identity: column.identity,
         nullable: column.nullable,
-        fragment: Fragment::new(&member(columns.is_empty(), &name)),
+        fragment: Fragment::new(&fragment),
+        null: (plain && column.nullable).then(|| Fragment::new(&null)),
+        direct: if plain { known.writer.direct() } else { Direct::Not },
         snapshot_only,
-        plain: mapper.is_none() && !snapshot_only,
+        plain,
         writer: Arc::clone(&known.writer),
         mapper,
         reported: AtomicBool::new(false),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::event::EventContext;
 use super::format::Operation;
 use super::source::{SourceBlock, SourceTable};
+use crate::append::Append;
 use crate::{Lsn, json};
 
 /// What the tail of a record is made from.
@@ -85,14 +86,14 @@ pub(super) struct Tail {
 impl Tail {
     /// Appends the tail of a record without a transaction block.
     #[inline]
-    pub(super) fn write(&mut self, ending: &Ending<'_>, out: &mut Vec<u8>) {
+    pub(super) fn write<O: Append>(&mut self, ending: &Ending<'_>, out: &mut O) {
         let facts = ending.facts();
         if facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn) {
             self.text.clear();
             self.own = ending.render(&mut self.text);
             (self.of, self.lsn) = (facts, ending.context.lsn);
         }
-        out.extend_from_slice(&self.text);
+        out.bytes(&self.text);
     }
 
     /// Puts another position in its places; false, with nothing changed, if more than its last digits differ.

@@ -1,6 +1,6 @@
 //! Bytes as standard base64 with padding.
 
-use crate::append::append_head;
+use crate::append::Append;
 
 /// Appends a string of standard base64 with padding, quotes included.
 pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -11,22 +11,29 @@ pub fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends the first one to eight `bytes` of a big-endian word, all others zero, as a string of standard base64, quotes
 /// included.
-#[inline]
-pub(crate) fn write_base64_word(out: &mut Vec<u8>, word: u64, bytes: u32) {
-    let quads = bytes.div_ceil(3) as usize;
-    let mut text = [b'"'; 16];
-    let (places, _) = text[1..].as_chunks_mut::<4>();
-    let mut rest = word;
-    for place in places.iter_mut().take(quads) {
-        *place = [58, 52, 46, 40].map(|shift| BASE64[(rest >> shift & 0x3f) as usize]);
-        rest <<= 24;
+#[inline(always)]
+pub(crate) fn write_base64_word<O: Append>(out: &mut O, word: u64, bytes: u32) {
+    let (mut word, mut bytes) = (word, bytes);
+    out.head(b"\"", 1);
+    while bytes > 3 {
+        out.head(&quad(word), 4);
+        (word, bytes) = (word << 24, bytes - 3);
     }
-    let end = 1 + quads * 4;
-    // What the last quad has beyond the bytes.
-    for place in text[..end].iter_mut().rev().take(quads * 3 - bytes as usize) {
-        *place = b'=';
-    }
-    append_head(out, &text, end + 1);
+    let [a, b, c, d] = quad(word);
+    out.head(
+        &match bytes {
+            1 => [a, b, b'=', b'=', b'"'],
+            2 => [a, b, c, b'=', b'"'],
+            _ => [a, b, c, d, b'"'],
+        },
+        5,
+    );
+}
+
+/// The four characters of the three highest bytes.
+#[inline(always)]
+fn quad(word: u64) -> [u8; 4] {
+    [58, 52, 46, 40].map(|shift| BASE64[(word >> shift & 0x3f) as usize])
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -2,20 +2,26 @@
 
 use std::io::Write as _;
 
-use crate::append::append_head;
+use crate::append::Append;
 
 /// Appends an integer.
 #[inline]
 pub fn write_i64(out: &mut Vec<u8>, v: i64) {
+    append_i64(out, v);
+}
+
+/// Appends an integer.
+#[inline(always)]
+pub(crate) fn append_i64<O: Append>(out: &mut O, v: i64) {
     /// Less than this has at most eight digits.
     const LONG: u32 = 100_000_000;
     let Some(v) = u32::try_from(v).ok().filter(|v| *v < LONG) else {
-        return out.extend_from_slice(itoa::Buffer::new().format(v).as_bytes());
+        return out.bytes(itoa::Buffer::new().format(v).as_bytes());
     };
     let digits = u64::from_le_bytes(eight_digits(v));
     // The first ones are the lowest bytes. Of zero one is left.
     let zeros = (digits & VALUES | 1 << 56).trailing_zeros() & !7;
-    append_head(out, &(digits >> zeros).to_le_bytes(), 8 - zeros as usize / 8);
+    out.head(&(digits >> zeros).to_le_bytes(), 8 - zeros as usize / 8);
 }
 
 /// The values of digits, in each byte of a word.

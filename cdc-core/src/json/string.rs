@@ -1,137 +1,105 @@
 //! Strings: `"`, `\`, the control characters below U+0020 and every character outside the basic multilingual plane (as an
 //! upper-case surrogate pair) are escaped; all else is copied.
 
-use crate::append::{Few, append_head};
+use crate::append::{Append, Few};
+use crate::block::{BLOCK, Text, before_first, block_at, words};
 
 /// Appends `s` as a JSON string, quotes included.
 ///
 /// `s` is UTF-8 as the server vouches. Bytes that are not are copied, except a broken lead byte of a four-byte
 /// sequence, which reads as U+FFFD: the output is then as valid as the input was.
 pub fn write_str(out: &mut Vec<u8>, s: &[u8]) {
-    if let Some(string) = short(s) {
-        return string.append(out);
-    }
     out.reserve(s.len().saturating_add(2));
-    out.push(b'"');
-    if is_plain(s) {
-        out.extend_from_slice(s);
+    write_text(out, Text::new(s));
+}
+
+/// Appends a text as [`write_str`] does.
+#[inline(always)]
+pub(crate) fn write_text<O: Append>(out: &mut O, text: Text<'_>) {
+    if text.len() < BLOCK {
+        let spare;
+        let block = block_at!(text, 0, spare);
+        if is_plain_head(block, text.len()) {
+            return out.quoted(block, text.len());
+        }
+        out.head(b"\"", 1);
+        out.apart(|out| write_inside(out, text.bytes(), text.len()));
     } else {
-        write_escaped(out, s);
+        out.head(b"\"", 1);
+        write_long(out, text);
     }
-    out.push(b'"');
+    out.head(b"\"", 1);
+}
+
+/// Appends the inside of the string of a text of at least a block.
+#[inline(always)]
+fn write_long<O: Append>(out: &mut O, text: Text<'_>) {
+    let (blocks, rest) = text.as_bytes().as_chunks();
+    let mut plain = 0;
+    for block in blocks {
+        if any_special(block) {
+            break;
+        }
+        out.head(block, BLOCK);
+        plain += BLOCK;
+    }
+    // The last bytes are looked at and copied in a whole block, with some of the others a second time.
+    if let Some(last) = text.as_bytes().last_chunk()
+        && plain + rest.len() == text.len()
+        && !any_special(last)
+    {
+        return out.last(last, rest.len());
+    }
+    let rest = text.from(plain);
+    out.apart(|out| write_inside(out, rest.bytes(), rest.len()));
 }
 
 /// Appends the inside of a JSON string, without quotes: for strings put together from parts.
+pub fn write_escaped(out: &mut Vec<u8>, s: &[u8]) {
+    write_inside(out, s, s.len());
+}
+
+/// Appends the inside of the string of the first `len` bytes of a text and of what follows it.
 #[inline(never)]
-pub fn write_escaped(out: &mut Vec<u8>, mut s: &[u8]) {
-    loop {
-        let plain = plain_prefix(s);
-        let Some((head, [special, rest @ ..])) = s.split_at_checked(plain) else {
-            return out.extend_from_slice(s);
-        };
-        match s.first_chunk::<BLOCK>() {
-            Some(block) if plain <= BLOCK => append_head(out, block, plain),
-            _ => out.extend_from_slice(head),
-        }
-        s = match special {
-            b'"' | b'\\' => {
-                out.extend_from_slice(&[b'\\', *special]);
-                rest
-            }
-            _ => write_rarer(out, *special, rest),
-        };
-    }
-}
-
-/// A string of a few bytes that are copied as they are, with its quotes.
-#[inline]
-fn short(s: &[u8]) -> Option<Few> {
-    /// With two quotes they fit.
-    const MOST: usize = 14;
-    let bytes = match (s.first_chunk(), s.last_chunk()) {
-        (Some(first), Some(last)) if s.len() <= MOST => {
-            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
-            if (special_bytes(first) | special_bytes(last)) != 0 {
-                return None;
-            }
-            u128::from(first) | u128::from(last) << (8 * (s.len() - 8))
-        }
-        (None, None) => {
-            let (first, last) = (
-                u32::from_le_bytes(*s.first_chunk()?),
-                u32::from_le_bytes(*s.last_chunk()?),
-            );
-            let (first, last) = (u64::from(first), u64::from(last));
-            if special_bytes(first | last << 32) != 0 {
-                return None;
-            }
-            u128::from(first | last << (8 * (s.len() - 4)))
-        }
-        _ => return None,
+fn write_inside<O: Append>(out: &mut O, bytes: &[u8], len: usize) {
+    let Some(text) = Text::first(len, bytes) else {
+        return;
     };
-    let quote = u128::from(b'"');
-    let quoted = quote | bytes << 8 | quote << (8 * (s.len() + 1));
-    Some(Few::new(quoted, s.len() + 2))
+    let mut at = 0;
+    while at < text.len() {
+        let spare;
+        let block = block_at!(text, at, spare);
+        let left = BLOCK.min(text.len() - at);
+        let plain = before_first(block, is_special);
+        if plain >= left {
+            out.head(block, left);
+            at += left;
+            continue;
+        }
+        out.head(block, plain);
+        at += plain;
+        match block.get(plain) {
+            Some(special @ (b'"' | b'\\')) => {
+                out.head(&[b'\\', *special], 2);
+                at += 1;
+            }
+            _ => {
+                let (escape, taken) = escape_rarer(text.as_bytes().get(at..).unwrap_or_default());
+                escape.append(out);
+                at += taken;
+            }
+        }
+    }
 }
 
-/// Bytes that are looked at together.
-const BLOCK: usize = 16;
-
-/// Whether all bytes are copied as they are.
-#[inline]
-fn is_plain(s: &[u8]) -> bool {
-    // The last bytes are looked at in a whole block, with some of the others a second time.
-    let Some(last) = s.last_chunk() else {
-        return plain_prefix_of_few(s) == s.len();
-    };
-    let (blocks, _) = s.as_chunks();
-    !blocks.iter().any(any_special) && !any_special(last)
+/// Whether a byte is not copied as it is.
+#[inline(always)]
+fn is_special(b: u8) -> bool {
+    (b.wrapping_sub(0x20) >= 0xd0) | (b == b'"') | (b == b'\\')
 }
 
-/// Number of leading bytes that are copied as they are.
-#[inline]
-fn plain_prefix(s: &[u8]) -> usize {
-    let Some(last) = s.last_chunk() else {
-        return plain_prefix_of_few(s);
-    };
-    let (blocks, _) = s.as_chunks();
-    if let Some((i, block)) = blocks.iter().enumerate().find(|(_, block)| any_special(block)) {
-        return i * BLOCK + first_special(block);
-    }
-    if any_special(last) {
-        return s.len() - BLOCK + first_special(last);
-    }
-    s.len()
-}
-
-/// The same of less than a block.
-#[inline]
-fn plain_prefix_of_few(s: &[u8]) -> usize {
-    // As above, but with words.
-    if let (Some(first), Some(last)) = (s.first_chunk(), s.last_chunk()) {
-        let (first, last) = (
-            special_bytes(u64::from_le_bytes(*first)),
-            special_bytes(u64::from_le_bytes(*last)),
-        );
-        return match (first, last) {
-            (0, 0) => s.len(),
-            (0, _) => s.len() + lowest(last) - 8,
-            _ => lowest(first),
-        };
-    }
-    if let (Some(first), Some(last)) = (s.first_chunk(), s.last_chunk()) {
-        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
-        return match special_bytes(u64::from(first) | u64::from(last) << 32) {
-            0 => s.len(),
-            flags if lowest(flags) < 4 => lowest(flags),
-            flags => s.len() + lowest(flags) - 8,
-        };
-    }
-    s.iter().position(|b| is_special(*b)).unwrap_or(s.len())
-}
-
-/// Whether any byte of a block is not copied as it is. Without branches and with flags of two kinds, so that the compiler
-/// makes vector instructions of it.
+/// Whether any byte of a block is not copied as it is. With flags of two kinds, so that the compiler makes vector instructions
+/// of it.
 #[inline(always)]
 fn any_special(block: &[u8; BLOCK]) -> bool {
     let (mut most, mut slash) = (0, 0);
@@ -142,18 +110,17 @@ fn any_special(block: &[u8; BLOCK]) -> bool {
     (most | slash) != 0
 }
 
-/// Index of the first byte of a block that is not copied as it is; there is one.
-#[inline]
-fn first_special(block: &[u8; BLOCK]) -> usize {
-    let block = u128::from_le_bytes(*block);
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low half is what is asked for"
-    )]
-    match special_bytes(block as u64) {
-        0 => 8 + lowest(special_bytes((block >> 64) as u64)),
-        flags => lowest(flags),
-    }
+/// Whether the first `n` bytes of a block, fewer than all, are copied as they are; of none it need not be told.
+#[inline(always)]
+fn is_plain_head(block: &[u8; BLOCK], n: usize) -> bool {
+    let (low, high) = words(u128::from_le_bytes(*block));
+    // Flags of what follows are shifted out.
+    let flags = if n <= 8 {
+        special_bytes(low) << (64_usize.wrapping_sub(8 * n) & 63)
+    } else {
+        special_bytes(low) | special_bytes(high) << (128_usize.wrapping_sub(8 * n) & 63)
+    };
+    flags == 0
 }
 
 /// Index of the lowest byte that is flagged.
@@ -167,7 +134,7 @@ const HIGH: u64 = ONES << 7;
 
 /// Flags the bytes that are not copied as they are; only the lowest flag is sure to be a true one, for borrows run
 /// upwards.
-#[inline]
+#[inline(always)]
 fn special_bytes(x: u64) -> u64 {
     let low = x.wrapping_sub(ONES * 0x20) & !x;
     // The addition reaches the highest bit if the three below it are set.
@@ -176,7 +143,7 @@ fn special_bytes(x: u64) -> u64 {
 }
 
 /// Flags quotes and backslashes; only the lowest flag is sure to be a true one.
-#[inline]
+#[inline(always)]
 fn ends_of_string(x: u64) -> u64 {
     let quote = x ^ (ONES * 0x22);
     let slash = x ^ (ONES * 0x5c);
@@ -203,50 +170,46 @@ pub(crate) fn find_string_end(s: &[u8]) -> Option<usize> {
     Some(words.len() * 8 + at)
 }
 
-#[inline]
-fn is_special(b: u8) -> bool {
-    b < 0x20 || b == b'"' || b == b'\\' || b >= 0xf0
-}
-
-/// Writes the escape for another byte than quote and backslash; returns what is left to write.
+/// The escape for what begins with another special byte than quote and backslash, and the number of bytes it stands for.
 #[inline(never)]
-fn write_rarer<'a>(out: &mut Vec<u8>, special: u8, rest: &'a [u8]) -> &'a [u8] {
-    let short = match special {
-        0x08 => b'b',
-        b'\t' => b't',
-        b'\n' => b'n',
-        0x0c => b'f',
-        b'\r' => b'r',
-        0xf0.. => return write_astral(out, special, rest),
-        _ => {
-            write_unicode_escape(out, u16::from(special));
-            return rest;
-        }
+fn escape_rarer(s: &[u8]) -> (Few, usize) {
+    let short = match s {
+        [0x08, ..] => b'b',
+        [b'\t', ..] => b't',
+        [b'\n', ..] => b'n',
+        [0x0c, ..] => b'f',
+        [b'\r', ..] => b'r',
+        [control @ ..0x20, ..] => return (Few::new(unicode_escape(u16::from(*control)), 6), 1),
+        [lead, rest @ ..] => return escape_astral(*lead, rest),
+        [] => return (Few::new(0, 0), 0),
     };
-    out.extend_from_slice(&[b'\\', short]);
-    rest
+    (Few::new(u128::from(b'\\') | u128::from(short) << 8, 2), 1)
 }
 
-/// Writes a character above U+FFFF as a surrogate pair.
-fn write_astral<'a>(out: &mut Vec<u8>, lead: u8, rest: &'a [u8]) -> &'a [u8] {
-    if let Some((&[a, b, c], after)) = rest.split_first_chunk::<3>() {
+/// The surrogate pair for a character above U+FFFF.
+fn escape_astral(lead: u8, rest: &[u8]) -> (Few, usize) {
+    if let Some(&[a, b, c]) = rest.first_chunk() {
         let bits = |byte: u8| u32::from(byte & 0x3f);
         let code = u32::from(lead & 0x07) << 18 | bits(a) << 12 | bits(b) << 6 | bits(c);
         if let Some(ch) = char::from_u32(code).filter(|_| [a, b, c].iter().all(|x| x & 0xc0 == 0x80)) {
+            let (mut escapes, mut len) = (0, 0);
             for unit in ch.encode_utf16(&mut [0; 2]) {
-                write_unicode_escape(out, *unit);
+                escapes |= unicode_escape(*unit) << (8 * len);
+                len += 6;
             }
-            return after;
+            return (Few::new(escapes, len), 4);
         }
     }
-    out.extend_from_slice("\u{fffd}".as_bytes());
-    rest
+    let replacement = u32::from_le_bytes([0xef, 0xbf, 0xbd, 0]);
+    (Few::new(replacement.into(), 3), 1)
 }
 
-fn write_unicode_escape(out: &mut Vec<u8>, unit: u16) {
+/// Six bytes, the first one the lowest.
+fn unicode_escape(unit: u16) -> u128 {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |shift: u32| HEX[usize::from(unit >> shift & 0xf)];
-    out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
+    let escape = [b'\\', b'u', digit(12), digit(8), digit(4), digit(0), 0, 0];
+    u64::from_le_bytes(escape).into()
 }
 
 #[cfg(test)]
@@ -302,10 +265,40 @@ mod tests {
         prop_oneof![bytes(0..12), bytes(0..70)]
     }
 
+    /// What the bytes are as a JSON string, one by one.
+    fn plainly(s: &[u8]) -> Vec<u8> {
+        let (mut out, mut rest) = (vec![b'"'], s);
+        while let [first, others @ ..] = rest {
+            let taken = match first {
+                b'"' | b'\\' => {
+                    out.extend([b'\\', *first]);
+                    1
+                }
+                ..0x20 | 0xf0.. => {
+                    let (escape, taken) = escape_rarer(rest);
+                    escape.append(&mut out);
+                    taken
+                }
+                _ => {
+                    out.push(*first);
+                    1
+                }
+            };
+            rest = &others[taken - 1..];
+        }
+        out.push(b'"');
+        out
+    }
+
     proptest! {
         #[test]
-        fn the_plain_prefix_ends_at_the_first_special_byte(s in bytes()) {
-            prop_assert_eq!(plain_prefix(&s), s.iter().position(|b| is_special(*b)).unwrap_or(s.len()));
+        fn strings_are_their_bytes_escaped(s in bytes(), behind in bytes()) {
+            let data = [s.as_slice(), &behind].concat();
+            for text in [Text::new(&s), Text::first(s.len(), &data).unwrap()] {
+                let mut out = Vec::new();
+                write_text(&mut out, text);
+                prop_assert_eq!(out, plainly(&s));
+            }
         }
 
         #[test]

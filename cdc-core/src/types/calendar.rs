@@ -1,6 +1,7 @@
 //! Dates and times of day as PostgreSQL's ISO output writes them, and the proleptic Gregorian calendar.
 
 use super::error::Fault;
+use crate::block::Text;
 use crate::civil;
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -133,15 +134,23 @@ fn with_era(date: Date, rest: &[u8]) -> Option<Date> {
     }
 }
 
-/// Whether `text` has a digit where `shape` has the digit 0, and the bytes of `shape` elsewhere. Without branches, so that
-/// the compiler makes vector instructions of it.
-#[inline]
+/// Whether `text` has a digit where `shape` has the digit 0, and the bytes of `shape` elsewhere: whole words of both.
+#[inline(always)]
 pub(super) fn has_shape<const N: usize>(text: &[u8; N], shape: &[u8; N]) -> bool {
-    let mut other = false;
-    for (b, s) in text.iter().zip(shape) {
-        other |= b ^ s > if *s == b'0' { 9 } else { 0 };
-    }
-    !other
+    const { assert!(N.is_multiple_of(8), "not whole words") };
+    let (texts, shapes) = (text.as_chunks().0, shape.as_chunks().0);
+    let words = texts.iter().zip(shapes);
+    words.fold(0, |others, (text, shape)| others | other_shape(*text, *shape)) == 0
+}
+
+/// Not zero if a word has another shape: what differs too much reaches the highest bit of its byte by the addition, if it has
+/// not got it.
+#[inline(always)]
+fn other_shape(text: [u8; 8], shape: [u8; 8]) -> u64 {
+    const HIGH: u64 = u64::MAX / 255 << 7;
+    let differences = u64::from_le_bytes(text) ^ u64::from_le_bytes(shape);
+    let room = shape.map(|s| if s == b'0' { 0x7f - 9 } else { 0x7f });
+    (differences.wrapping_add(u64::from_le_bytes(room)) | differences) & HIGH
 }
 
 #[inline]
@@ -156,14 +165,28 @@ fn take_date(text: &[u8]) -> Option<(Date, &[u8])> {
 
 /// Reads `2024-02-29`: a date whose year has four digits.
 #[inline]
-pub(super) fn four_digit_date(text: &[u8; 10]) -> Option<Date> {
+fn four_digit_date(text: &[u8; 10]) -> Option<Date> {
+    let (year, month, day) = year_month_day(text)?;
+    date_of(year, month, day)
+}
+
+/// The days since 1970-01-01 of such a date; none for others.
+#[inline(always)]
+pub(super) fn four_digit_days(text: Text<'_>) -> Option<i64> {
+    let (year, month, day) = year_month_day(text.as_bytes().try_into().ok()?)?;
+    date_of(year, month, day)?;
+    Some(civil::days_of_short_date(year, month, day).into())
+}
+
+#[inline(always)]
+fn year_month_day(text: &[u8; 10]) -> Option<(u32, u32, u32)> {
     let (head, tail) = (text.first_chunk()?, text.last_chunk()?);
     if !has_shape(head, b"0000-00-") || !has_shape(tail, b"00-00-00") {
         return None;
     }
     let (head, tail) = (pairs(*head), pairs(*tail));
     let year = u32::from(head[0]) * 100 + u32::from(head[2]);
-    date_of(year, head[5].into(), tail[6].into())
+    Some((year, head[5].into(), tail[6].into()))
 }
 
 /// What each digit makes with the next one.

@@ -3,7 +3,7 @@
 use super::array::ArrayCodec;
 use super::binary;
 use super::decimal::{self, Money};
-use super::digits::{all_digits, append_digits};
+use super::digits::copy_integer;
 use super::error::{Fault, Written};
 use super::geometry;
 use super::hstore;
@@ -12,6 +12,8 @@ use super::options::{BinaryHandling, DecimalFormat, DecimalHandling, HstoreHandl
 use super::scratch;
 use super::temporal::{self, ClockForm, DateForm};
 use super::vector;
+use crate::append::Append;
+use crate::block::Text;
 use crate::json;
 
 /// How a value's text becomes a JSON token.
@@ -83,8 +85,10 @@ impl Codec {
     /// Appends the JSON token for `text`. On a fault `out` may hold part of it.
     pub(super) fn write(&self, text: &[u8], out: &mut Vec<u8>) -> Written {
         match self {
-            Self::Bool => write_bool(text, out),
-            Self::Integer(_) | Self::Oid => write_integer(text, out),
+            Self::Bool if write_bool(Text::new(text), out) => Ok(()),
+            Self::Bool => Err(Fault::Malformed("not a boolean")),
+            Self::Integer(_) | Self::Oid if copy_integer(Text::new(text), out) => Ok(()),
+            Self::Integer(_) | Self::Oid => Err(Fault::Malformed("not an integer")),
             Self::Float32 => decimal::parse_f32(text).map(|v| json::write_f32(out, v)),
             Self::Float64 => decimal::parse_f64(text).map(|v| json::write_f64(out, v)),
             Self::Text => {
@@ -154,42 +158,16 @@ impl Codec {
     }
 }
 
-/// Copies digits with an optional sign; the server vouches for the range.
-#[inline]
-pub(super) fn write_integer(text: &[u8], out: &mut Vec<u8>) -> Written {
-    const LONGEST: usize = 20;
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    if digits.is_empty() || text.len() > LONGEST || !all_digits(digits) {
-        return Err(Fault::Malformed("not an integer"));
-    }
-    out.extend_from_slice(text);
-    Ok(())
-}
-
-/// The number of a text of digits with an optional sign; none if it is not one, or has more digits than surely fit.
-#[inline]
-pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
-    const MOST: usize = 18;
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, text),
+/// Appends a boolean; false, with nothing appended, if it is not one.
+#[inline(always)]
+pub(super) fn write_bool<O: Append>(text: Text<'_>, out: &mut O) -> bool {
+    let (word, len) = match text.as_bytes() {
+        b"t" => (b"true    ", 4),
+        b"f" => (b"false   ", 5),
+        _ => return false,
     };
-    if digits.is_empty() || digits.len() > MOST {
-        return None;
-    }
-    let value = append_digits(0, digits)?.cast_signed();
-    Some(if negative { -value } else { value })
-}
-
-#[inline]
-pub(super) fn write_bool(text: &[u8], out: &mut Vec<u8>) -> Written {
-    let word: &[u8] = match text {
-        b"t" => b"true",
-        b"f" => b"false",
-        _ => return Err(Fault::Malformed("not a boolean")),
-    };
-    out.extend_from_slice(word);
-    Ok(())
+    out.head(word, len);
+    true
 }
 
 /// How `money` is written.

@@ -1,7 +1,9 @@
 //! `numeric` and `money`: decimal text to an unscaled two's-complement integer in base64, or to other forms.
 
-use super::digits::append_digits;
+use super::digits::unscaled;
 use super::error::{Fault, Written};
+use crate::append::Append;
+use crate::block::Text;
 use crate::json;
 
 /// PostgreSQL's limit: 131072 digits before the point and 16383 after it.
@@ -206,39 +208,9 @@ fn write_minimal(mut bytes: &[u8], out: &mut Vec<u8>) {
     json::write_base64(out, bytes);
 }
 
-/// The unscaled value of a number of at most 18 digits that has `scale` of them after the point, as nearly all of a column have.
-#[inline]
-pub(super) fn short_unscaled(text: &[u8], scale: i32) -> Option<i64> {
-    /// A point and as many digits as surely fit.
-    const LONGEST: usize = 19;
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, text),
-    };
-    if digits.len() > LONGEST - usize::from(scale == 0) {
-        return None;
-    }
-    let scale = usize::try_from(scale).ok()?;
-    let point = if scale == 0 {
-        digits.len()
-    } else {
-        digits.len().checked_sub(1 + scale)?
-    };
-    let (whole, fraction) = digits.split_at_checked(point)?;
-    if whole.is_empty() {
-        return None;
-    }
-    let mut value = append_digits(0, whole)?;
-    if let [point, fraction @ ..] = fraction {
-        value = append_digits(value, fraction).filter(|_| *point == b'.')?;
-    }
-    let value = value.cast_signed();
-    Some(if negative { -value } else { value })
-}
-
 /// Appends a number as base64 of big-endian two's complement in quotes, without redundant leading bytes.
-#[inline]
-fn write_word(value: i64, out: &mut Vec<u8>) {
+#[inline(always)]
+pub(super) fn write_word<O: Append>(value: i64, out: &mut O) {
     let significant = 64 - (value ^ (value >> 63)).leading_zeros();
     let bytes = significant / 8 + 1;
     json::write_base64_word(out, value.cast_unsigned() << (64 - 8 * bytes), bytes);
@@ -246,8 +218,10 @@ fn write_word(value: i64, out: &mut Vec<u8>) {
 
 /// Appends Connect's Decimal: the unscaled value in base64.
 pub(super) fn write_decimal(text: &[u8], scale: i32, out: &mut Vec<u8>) -> Written {
-    if let Some(unscaled) = short_unscaled(text, scale) {
-        write_word(unscaled, out);
+    if let Ok(scale) = scale.try_into()
+        && let Some(value) = unscaled(Text::new(text), scale)
+    {
+        write_word(value, out);
         return Ok(());
     }
     let (parts, zeros) = Parts::parse(text)?.at_scale(scale)?;

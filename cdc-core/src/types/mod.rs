@@ -12,6 +12,7 @@ mod codec;
 mod decimal;
 mod default;
 mod digits;
+mod direct;
 mod error;
 mod geometry;
 mod hstore;
@@ -26,6 +27,7 @@ mod temporal;
 mod tests;
 mod vector;
 
+pub(crate) use direct::Direct;
 pub use error::ValueError;
 pub use options::{
     BinaryHandling, DecimalFormat, DecimalHandling, HstoreHandling, IntervalHandling, TimePrecision,
@@ -34,9 +36,7 @@ pub use options::{
 pub use stand_in::unavailable_tokens;
 
 use crate::connect::Schema;
-use crate::convert::AvroMember;
 use crate::error::{Error, ErrorKind};
-use crate::json;
 use crate::row::Datum;
 use crate::schema::{Column, TypeCatalog};
 use crate::telemetry::VALUES_LOST;
@@ -46,7 +46,6 @@ use known::{Known, Resolved};
 use stand_in::Placeholder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use temporal::DateForm;
 
 const NULL: &[u8] = b"null";
 
@@ -135,61 +134,23 @@ impl ColumnWriter {
 
     /// Appends the JSON token of a value in text form; false, with nothing appended, if there is something to say about
     /// it, which [`write`](Self::write) does.
-    #[inline(always)]
     pub(crate) fn write_text(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        // The commonest where they are wanted, without a call of what writes them all. They append nothing if they fail.
-        match self.codec {
-            Codec::Text => {
-                json::write_str(out, text);
-                true
-            }
-            Codec::Integer(_) | Codec::Oid => codec::write_integer(text, out).is_ok(),
-            Codec::Bool => codec::write_bool(text, out).is_ok(),
-            Codec::Decimal {
-                scale,
-                format: DecimalFormat::Base64,
-            } => decimal::write_decimal(text, scale, out).is_ok(),
-            Codec::Date(form) => temporal::write_date(text, form, out).is_ok(),
-            Codec::ZonedTimestamp { digits } => temporal::write_zoned_timestamp(text, digits, out).is_ok(),
-            _ => self.write_rarer(text, out),
-        }
-    }
-
-    /// Appends the Avro of a value in text form; false, with nothing appended, if it must go through its JSON token.
-    #[inline]
-    pub(crate) fn write_avro(&self, text: &[u8], member: &AvroMember, out: &mut Vec<u8>) -> bool {
-        match self.codec {
-            Codec::Text => member.string(text, out),
-            Codec::Integer(_) | Codec::Oid => {
-                codec::parse_integer(text).is_some_and(|n| member.integer(n, out))
-            }
-            Codec::Bool => match text {
-                b"t" => member.boolean(true, out),
-                b"f" => member.boolean(false, out),
-                _ => false,
-            },
-            Codec::Decimal {
-                scale,
-                format: DecimalFormat::Base64,
-            } => decimal::short_unscaled(text, scale).is_some_and(|n| member.decimal(n, out)),
-            Codec::Date(DateForm::Days { .. }) => {
-                temporal::days(text).is_ok_and(|days| member.integer(days, out))
-            }
-            // Without the quotes.
-            Codec::ZonedTimestamp { digits: 6 } => temporal::utc_micros(text)
-                .is_some_and(|line| member.string(line.get(1..28).unwrap_or_default(), out)),
-            _ => false,
-        }
-    }
-
-    #[inline(never)]
-    fn write_rarer(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
         let start = out.len();
         let written = self.codec.write(text, out).is_ok();
         if !written {
             out.truncate(start);
         }
         written
+    }
+
+    /// How most of the column's values are written.
+    pub(crate) fn direct(&self) -> Direct {
+        Direct::of(&self.codec)
+    }
+
+    /// Token for NULL: `null` or the default.
+    pub(crate) fn null(&self) -> &[u8] {
+        &self.null
     }
 
     /// Appends one JSON token: the value, or for NULL `null` or the default, or for a value that was not sent its

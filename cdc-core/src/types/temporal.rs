@@ -1,8 +1,9 @@
 //! `date`, `time`, `timestamp` and their zoned forms as numbers and ISO 8601 text.
 
 use super::calendar::{self, Bounded, Date, MICROS_PER_DAY, MICROS_PER_SECOND, Moment};
-use super::digits::all_digits;
 use super::error::{Fault, Written};
+use crate::append::Append;
+use crate::block::Text;
 use crate::json;
 
 /// How a date is written.
@@ -35,12 +36,7 @@ const OUT_OF_RANGE: Fault = Fault::Malformed("outside the range of 64-bit micros
 const NO_NANOSECONDS: Fault = Fault::Lost("outside the range of 64-bit nanoseconds since 1970");
 
 /// Days since 1970-01-01 of a date.
-#[inline]
-pub(super) fn days(text: &[u8]) -> Result<i64, Fault> {
-    // As nearly all are.
-    if let Some(date) = text.try_into().ok().and_then(calendar::four_digit_date) {
-        return Ok(date.days());
-    }
+fn days(text: &[u8]) -> Result<i64, Fault> {
     Ok(ended(calendar::parse_date(text)?, Date::days, DATE_ENDS))
 }
 
@@ -149,9 +145,11 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     /// `2024-02-29 12:34:56`
     const SECONDS: usize = 19;
     if digits == 6
-        && let Some(line) = utc_micros(text)
+        && let Some(micros) = UtcMicros::of(Text::new(text))
     {
-        out.extend_from_slice(&line);
+        out.push(b'"');
+        micros.append(out);
+        out.push(b'"');
         return true;
     }
     let Some((clock, fraction)) = text
@@ -170,7 +168,7 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     let mut line = *b"\"0000-00-00T00:00:00.000000Z\"";
     let below = match fraction {
         [] => &[][..],
-        [b'.', below @ ..] if below.len() <= 6 && all_digits(below) => below,
+        [b'.', below @ ..] if below.len() <= 6 && below.iter().all(u8::is_ascii_digit) => below,
         _ => return false,
     };
     if let Some(place) = line.get_mut(1..=SECONDS) {
@@ -190,21 +188,38 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// The JSON string of a timestamp in UTC that has all six fraction digits, as most have; none if it is not one.
-#[inline]
-pub(super) fn utc_micros(text: &[u8]) -> Option<[u8; 29]> {
-    let text: &[u8; 29] = text.try_into().ok()?;
-    let (head, tail) = (text.first_chunk::<16>()?, text.last_chunk::<16>()?);
-    let shaped =
-        calendar::has_shape(head, b"0000-00-00 00:00") && calendar::has_shape(tail, b":00:00.000000+00");
-    // The offset's digits are 0 themselves.
-    if !shaped || text[27] != b'0' || text[28] != b'0' {
-        return None;
+/// A timestamp in UTC with all six fraction digits, as most are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UtcMicros<'a> {
+    /// Date and hour: the first sixteen bytes.
+    date: &'a [u8; 16],
+    /// From the hour on.
+    clock: &'a [u8; 16],
+}
+
+impl<'a> UtcMicros<'a> {
+    /// Length in ISO 8601.
+    pub(super) const LEN: usize = 27;
+
+    /// None if the text is not such a timestamp.
+    #[inline(always)]
+    pub(super) fn of(text: Text<'a>) -> Option<Self> {
+        let text: &[u8; 29] = text.as_bytes().try_into().ok()?;
+        let (date, clock) = (text.first_chunk()?, text.get(11..)?.first_chunk()?);
+        let shaped = calendar::has_shape(date, b"0000-00-00 00:00")
+            && calendar::has_shape(text.last_chunk()?, b":00:00.000000+00");
+        // The offset's digits are 0 themselves.
+        (shaped && text[27] == b'0' && text[28] == b'0').then_some(Self { date, clock })
     }
-    let mut line = *b"\"____-__-__T__:__:__.______Z\"";
-    line[1..11].copy_from_slice(&text[..10]);
-    line[12..27].copy_from_slice(&text[11..26]);
-    Some(line)
+
+    /// Appends it in ISO 8601: `2024-02-29T12:34:56.789123Z`.
+    #[inline(always)]
+    pub(super) fn append<O: Append>(self, out: &mut O) {
+        out.head(self.date, 10);
+        out.head(b"T", 1);
+        out.head(self.clock, 15);
+        out.head(b"Z", 1);
+    }
 }
 
 /// Appends a time of day with a zone, in UTC. `whole_seconds` drops the fraction, as Debezium does in arrays.

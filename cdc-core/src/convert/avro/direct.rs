@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::super::json::Cursor;
-use super::encode::varint;
+use super::encode::{short_varint, varint};
 use super::schema::{Member, Node, Width};
 use super::transcode;
-use crate::append::Few;
+use crate::append::{Append, Few};
+use crate::block::{BLOCK, Text, block_at, words};
 
 /// What stands before each record of a schema in a topic, and how its members are written.
 #[derive(Clone, Debug)]
@@ -123,67 +124,95 @@ impl AvroMember {
 
     /// Appends null; false if it is not one of its values.
     #[inline]
-    pub(crate) fn null(&self, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn null<O: Append>(&self, out: &mut O) -> bool {
         let Some(null) = &self.null else { return false };
-        out.extend_from_slice(null);
+        out.bytes(null);
         true
     }
 
     /// Appends what says that a value follows.
     #[inline]
-    pub(crate) fn some(&self, out: &mut Vec<u8>) {
-        out.extend(self.branch);
+    pub(crate) fn some<O: Append>(&self, out: &mut O) {
+        if let Some(branch) = self.branch {
+            out.head(&[branch], 1);
+        }
     }
 
-    /// Appends a string; false, with nothing appended, if it is another member or the text not UTF-8.
-    #[inline]
-    pub(crate) fn string(&self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        if self.shape != Shape::String || !is_utf8(text) {
+    /// Appends a string; false, with something of it appended, if it is another member or the text not UTF-8.
+    #[inline(always)]
+    pub(crate) fn string<O: Append>(&self, text: Text<'_>, out: &mut O) -> bool {
+        self.begin_string(text.len(), out) && copy_utf8(text, out)
+    }
+
+    /// Appends what stands before a string of `len` bytes; false, with nothing appended, if it is another member.
+    #[inline(always)]
+    pub(crate) fn begin_string<O: Append>(&self, len: usize, out: &mut O) -> bool {
+        if self.shape != Shape::String {
             return false;
         }
-        length(text.len()).behind(self.branch).append(out);
-        out.extend_from_slice(text);
+        self.number(i64::try_from(len).unwrap_or(i64::MAX), out);
         true
     }
 
     /// Appends a number; false, with nothing appended, if it is another member or out of its range.
-    #[inline]
-    pub(crate) fn integer(&self, n: i64, out: &mut Vec<u8>) -> bool {
+    #[inline(always)]
+    pub(crate) fn integer<O: Append>(&self, n: i64, out: &mut O) -> bool {
         let Shape::Integer(least, most) = self.shape else {
             return false;
         };
         if n < least || n > most {
             return false;
         }
-        varint(n).behind(self.branch).append(out);
+        self.number(n, out);
         true
     }
 
+    /// Appends a number behind what says that a value follows.
+    #[inline(always)]
+    fn number<O: Append>(&self, n: i64, out: &mut O) {
+        if let Some((word, len)) = short_varint(n) {
+            return self.word(word, len, out);
+        }
+        varint(n).behind(self.branch).append(out);
+    }
+
+    /// Appends the `len` lowest bytes of a word, at most seven, behind what says that a value follows.
+    #[inline(always)]
+    fn word<O: Append>(&self, word: u64, len: usize, out: &mut O) {
+        let (word, len) = match self.branch {
+            Some(branch) => (word << 8 | u64::from(branch), len + 1),
+            None => (word, len),
+        };
+        out.head(&word.to_le_bytes(), len);
+    }
+
     /// Appends a truth value; false, with nothing appended, if it is another member.
-    #[inline]
-    pub(crate) fn boolean(&self, value: bool, out: &mut Vec<u8>) -> bool {
+    #[inline(always)]
+    pub(crate) fn boolean<O: Append>(&self, value: bool, out: &mut O) -> bool {
         if self.shape != Shape::Boolean {
             return false;
         }
-        let value = Few::new(value.into(), 1);
-        value.behind(self.branch).append(out);
+        self.word(value.into(), 1, out);
         true
     }
 
     /// Appends a decimal by its unscaled value; false, with nothing appended, if it is another member.
-    #[inline]
-    pub(crate) fn decimal(&self, unscaled: i64, out: &mut Vec<u8>) -> bool {
+    #[inline(always)]
+    pub(crate) fn decimal<O: Append>(&self, unscaled: i64, out: &mut O) -> bool {
         if self.shape != Shape::Decimal {
             return false;
         }
         let significant = 64 - (unscaled ^ (unscaled >> 63)).leading_zeros();
         let count = significant / 8 + 1;
         let bytes = (unscaled.cast_unsigned() << (64 - 8 * count)).swap_bytes();
-        let value = Few::new(
-            u128::from(bytes) << 8 | u128::from(count << 1),
-            1 + count as usize,
-        );
-        value.behind(self.branch).append(out);
+        let value = u128::from(bytes) << 8 | u128::from(count << 1);
+        let len = 1 + count as usize;
+        if len <= 7 {
+            #[expect(clippy::cast_possible_truncation, reason = "the rest is zero")]
+            self.word(value as u64, len, out);
+        } else {
+            Few::new(value, len).behind(self.branch).append(out);
+        }
         true
     }
 
@@ -212,34 +241,51 @@ fn null_of(node: &Node) -> Option<Box<[u8]>> {
     transcode::token(node, b"null", &mut out).then(|| out.into())
 }
 
-#[inline]
-fn length(n: usize) -> Few {
-    varint(i64::try_from(n).unwrap_or(i64::MAX))
+/// Appends a text; false, with some of it appended, if it is not UTF-8.
+#[inline(always)]
+fn copy_utf8<O: Append>(text: Text<'_>, out: &mut O) -> bool {
+    let len = text.len();
+    if len < BLOCK {
+        let spare;
+        let block = block_at!(text, 0, spare);
+        out.head(block, len);
+        // Without what follows the text.
+        let (low, high) = words(u128::from_le_bytes(*block) & !(u128::MAX << (8 * len)));
+        return (low | high) & HIGH == 0 || is_utf8(text.as_bytes());
+    }
+    let (blocks, rest) = text.as_bytes().as_chunks();
+    let mut ascii = 0;
+    for block in blocks {
+        if !is_ascii(block) {
+            break;
+        }
+        out.head(block, BLOCK);
+        ascii += BLOCK;
+    }
+    // The last bytes are looked at and copied in a whole block, with some of the others a second time.
+    if let Some(last) = text.as_bytes().last_chunk()
+        && ascii + rest.len() == len
+        && is_ascii(last)
+    {
+        out.last(last, rest.len());
+        return true;
+    }
+    let rest = text.from(ascii).as_bytes();
+    out.bytes(rest);
+    is_utf8(rest)
 }
 
-/// Whether a text is UTF-8, which nearly all is by being ASCII.
-#[inline]
+const HIGH: u64 = u64::MAX / 255 * 0x80;
+
+#[inline(always)]
+fn is_ascii(block: &[u8; BLOCK]) -> bool {
+    let (low, high) = words(u128::from_le_bytes(*block));
+    (low | high) & HIGH == 0
+}
+
+#[inline(never)]
 fn is_utf8(text: &[u8]) -> bool {
-    const HIGH: u64 = u64::MAX / 255 * 0x80;
-    let other = |word: &[u8; 8]| u64::from_le_bytes(*word) & HIGH;
-    // The last bytes are looked at in a whole word, with some of the others a second time.
-    let ascii = if let Some(last) = text.last_chunk() {
-        let (words, _) = text.as_chunks();
-        let ascii = words.iter().take_while(|word| other(word) == 0).count();
-        if ascii == words.len() && other(last) == 0 {
-            return true;
-        }
-        ascii * 8
-    } else {
-        if let (Some([a, b, c, d]), Some([e, f, g, h])) = (text.first_chunk(), text.last_chunk())
-            && other(&[*a, *b, *c, *d, *e, *f, *g, *h]) == 0
-        {
-            return true;
-        }
-        0
-    };
-    text.get(ascii..)
-        .is_some_and(|rest| std::str::from_utf8(rest).is_ok())
+    std::str::from_utf8(text).is_ok()
 }
 
 #[cfg(test)]
@@ -251,10 +297,15 @@ mod tests {
     proptest! {
         #[test]
         fn utf8_is_told(text in any::<String>(), cut in any::<proptest::sample::Index>(), byte in any::<u8>()) {
-            prop_assert!(is_utf8(text.as_bytes()));
+            let copied = |text: &[u8]| {
+                let mut out = Vec::new();
+                copy_utf8(Text::new(text), &mut out).then_some(out)
+            };
             let mut broken = text.into_bytes();
+            let whole = copied(&broken);
+            prop_assert_eq!(whole.as_ref(), Some(&broken));
             broken.insert(cut.index(broken.len() + 1), byte);
-            prop_assert_eq!(is_utf8(&broken), std::str::from_utf8(&broken).is_ok());
+            prop_assert_eq!(copied(&broken).is_some(), std::str::from_utf8(&broken).is_ok());
         }
     }
 }

@@ -120,6 +120,22 @@ pub(crate) fn varint(n: i64) -> Few {
     Few::new(bytes | MORE & !(u128::MAX << (8 * (len - 1))), len)
 }
 
+/// The same of a number of at most seven bytes, the first one the lowest, and how many they are.
+#[inline(always)]
+pub(super) fn short_varint(n: i64) -> Option<(u64, usize)> {
+    const MORE: u64 = u64::MAX / 255 * 0x80;
+    let zigzag = (n << 1 ^ n >> 63).cast_unsigned();
+    match zigzag {
+        // As most lengths are.
+        0..0x80 => Some((zigzag, 1)),
+        0x80..0x2_0000_0000_0000 => {
+            let len = (70 - zigzag.leading_zeros() as usize) / 7;
+            Some((sevens(zigzag) | MORE & !(u64::MAX << (8 * (len - 1))), len))
+        }
+        _ => None,
+    }
+}
+
 /// Puts the 56 lowest bits of a number into eight bytes, seven each.
 #[inline]
 fn sevens(n: u64) -> u64 {
@@ -162,7 +178,12 @@ mod tests {
             }
             expected.push(rest.to_le_bytes()[0]);
             let written = varint(n);
-            prop_assert_eq!(written.as_bytes(), expected);
+            prop_assert_eq!(written.as_bytes(), &expected[..]);
+            let short = super::short_varint(n);
+            prop_assert_eq!(short.is_some(), expected.len() <= 7);
+            if let Some((word, len)) = short {
+                prop_assert_eq!(&word.to_le_bytes()[..len], expected);
+            }
         }
     }
 }
