@@ -47,8 +47,8 @@ impl Append for Vec<u8> {
     }
 }
 
-/// Room for bytes, filled from its beginning. A line that something did not fit into is full, and stays so until it is
-/// [cut](Self::cut): nothing is checked in between. That it is a place and a number keeps both in registers, where a
+/// Room for bytes, filled from its beginning. A line that something did not fit into is full, and stays so:
+/// nothing is checked in between. That it is a place and a number keeps both in registers, where a
 /// vector's length is written back after each append.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
@@ -75,12 +75,6 @@ impl<'a> Line<'a> {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.len == FULL
-    }
-
-    /// Takes back what was appended since it had this length.
-    #[inline]
-    pub(crate) fn cut(&mut self, len: usize) {
-        self.len = len;
     }
 }
 
@@ -198,23 +192,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_makes_a_line_full_until_it_is_cut() {
+    fn what_does_not_fit_makes_a_line_full() {
         let mut room = [0; 20];
         let mut line = Line::new(&mut room);
         line.head(b"0123456789abcdef", 10);
         line.head(b"+-*/", 2);
-        assert_eq!((line.len(), line.is_full()), (12, false));
+        line.bytes(b"1234567");
+        assert_eq!((line.len(), line.is_full()), (19, false));
         // All of the block must fit, not only its head.
-        line.head(b"0123456789abcdef", 1);
+        line.head(b"89", 1);
         line.bytes(b"");
         line.head(b"!", 1);
         assert!(line.is_full());
-        line.cut(12);
-        line.bytes(b"12345678");
-        assert_eq!((line.len(), line.is_full()), (20, false));
-        line.bytes(b"9");
-        assert!(line.is_full());
-        assert_eq!(room, *b"0123456789+-12345678");
+        assert_eq!(room, *b"0123456789+-1234567\0");
     }
 
     /// Appends something of everything.

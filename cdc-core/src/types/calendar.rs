@@ -147,7 +147,7 @@ pub(super) fn has_shape<const N: usize>(text: &[u8; N], shape: &[u8; N]) -> bool
 /// not got it.
 #[inline(always)]
 fn other_shape(text: [u8; 8], shape: [u8; 8]) -> u64 {
-    const HIGH: u64 = u64::MAX / 255 << 7;
+    const HIGH: u64 = u64::MAX / 255 * 0x80;
     let differences = u64::from_le_bytes(text) ^ u64::from_le_bytes(shape);
     let room = shape.map(|s| if s == b'0' { 0x7f - 9 } else { 0x7f });
     (differences.wrapping_add(u64::from_le_bytes(room)) | differences) & HIGH

@@ -62,7 +62,7 @@ pub(super) fn integer(text: Text<'_>) -> Option<i64> {
             let (digits, n) = unsigned(signed, text.len());
             short_number(digits, n)?
         }
-        ..=BLOCK => long_number(block, text.len())?,
+        9..=BLOCK => long_number(block, text.len())?,
         _ => return None,
     };
     Some(with_sign(signed, value))
@@ -88,7 +88,7 @@ pub(super) fn unscaled(text: Text<'_>, scale: usize) -> Option<i64> {
             }
             short_number(digits, point)? * power_of_ten(scale)? + short_number(behind >> 8, scale)?
         }
-        ..=BLOCK => long_unscaled(block, text.len(), scale)?,
+        9..=BLOCK => long_unscaled(block, text.len(), scale)?,
         _ => return None,
     };
     Some(with_sign(signed, value))
@@ -142,7 +142,7 @@ fn number(block: u128, n: usize) -> Option<u64> {
     let (low, high) = words(block);
     match n {
         ..=WORD => short_number(low, n),
-        ..=BLOCK => {
+        9..=BLOCK => {
             let (first, rest) = (short_number(low, WORD)?, short_number(high, n - WORD)?);
             Some(first * power_of_ten(n - WORD)? + rest)
         }
