@@ -89,9 +89,9 @@ impl SourceConfig {
     }
 }
 
-/// 1 MiB: some hundreds to thousands of records, enough to fill a bulk request.
+/// 256 KiB: some hundred records. What takes them gathers larger requests by itself.
 fn default_batch_bytes() -> u32 {
-    1 << 20
+    256 << 10
 }
 
 /// Records read, with what is needed to commit them.
@@ -117,8 +117,8 @@ pub struct ConsumedBatch {
 /// is not committed by then is read again by the next owner, and a later commit of it is ignored here.
 ///
 /// # Back-pressure
-/// At most three batches are in memory, and 8 MiB that librdkafka fetches ahead (`queued.max.messages.kbytes`). If they
-/// are not taken, the partitions are paused; the membership stays alive.
+/// At most three batches are in memory, and what librdkafka fetches ahead: 2 MiB (`queued.max.messages.kbytes`) and the last
+/// answer of each broker (`fetch.max.bytes`). If they are not taken, the partitions are paused; the membership stays alive.
 pub struct KafkaSource {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,

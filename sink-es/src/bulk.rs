@@ -270,10 +270,46 @@ impl Bulk {
         lacks.retain(|name| item.lacks.contains(name));
     }
 
+    /// Adds the items of another bulk, of which none has the `_id` of one in here.
+    pub(crate) fn join(&mut self, other: &mut Self) {
+        let (lines, kept, before) = (self.body.len(), self.kept.len(), self.items.len());
+        self.body.append(&mut other.body);
+        self.kept.append(&mut other.kept);
+        self.items.extend(other.items.drain(..).map(|mut item| {
+            item.lines = behind(&item.lines, lines);
+            item.document_at = item.document_at.saturating_add(lines);
+            if !item.target.is_empty() {
+                item.target = behind(&item.target, lines);
+            }
+            item.kept = behind(&item.kept, kept);
+            item.replaces = item.replaces.map(|earlier| earlier.saturating_add(before));
+            item
+        }));
+        self.credits.append(&mut other.credits);
+        self.superseded = self.superseded.saturating_add(other.superseded);
+        other.clear();
+    }
+
     /// Ends the growing.
     pub(crate) fn seal(self) -> Sealed {
-        Sealed::new(self.body, self.items, self.kept, self.credits)
+        Sealed::new(self)
     }
+
+    /// Empties it and keeps its memory.
+    fn clear(&mut self) {
+        self.body.clear();
+        self.items.clear();
+        self.kept.clear();
+        self.by_hash.clear();
+        self.credits.clear();
+        self.superseded = 0;
+        self.since = None;
+    }
+}
+
+/// A place in a buffer that stands behind so many bytes of another one now.
+fn behind(range: &Range<usize>, bytes: usize) -> Range<usize> {
+    range.start.saturating_add(bytes)..range.end.saturating_add(bytes)
 }
 
 /// Lines, headers, and for each item its entry and its place in the map (16 bytes, at most 7/8 full).

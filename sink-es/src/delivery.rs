@@ -430,6 +430,11 @@ impl Delivery {
         self.governor.bytes()
     }
 
+    /// Bytes of an emptied bulk that a lane may keep: all lanes together no more than what may be buffered.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.bulk.max_buffered_bytes / self.bulk.max_in_flight.max(1)
+    }
+
     pub(crate) fn set_flushing(&self, on: bool) {
         self.flushing.store(on, Ordering::Release);
     }

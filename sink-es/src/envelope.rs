@@ -121,6 +121,7 @@ impl EnvelopeReader {
         if payload == b"null" {
             Ok(tombstone)
         } else if self.whole {
+            let payload = json::only_value(payload)?;
             let of_envelope = read_payload(payload).ok();
             Ok(Reading {
                 event: Event::Put(payload),
@@ -135,7 +136,7 @@ impl EnvelopeReader {
         }
     }
 
-    /// The value itself, or its `payload` when it has a `schema` beside it.
+    /// The value itself, or its `payload` when it has a `schema` beside it. An object without is not looked through.
     fn payload<'a>(&mut self, value: &'a [u8]) -> Result<&'a [u8], Malformed> {
         if !self.prefix.is_empty()
             && let Some(rest) = value.strip_prefix(self.prefix.as_slice())
@@ -144,7 +145,7 @@ impl EnvelopeReader {
         {
             return rest.get(..end).ok_or(Malformed);
         }
-        let value = json::only_value(value)?;
+        let value = json::trim(value);
         if !value.starts_with(b"{") {
             return if value == b"null" {
                 Ok(value)

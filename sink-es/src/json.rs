@@ -52,6 +52,13 @@ pub(crate) fn only_value(bytes: &[u8]) -> Result<&[u8], Malformed> {
     bytes.get(start..end).ok_or(Malformed)
 }
 
+/// The text without white space around it.
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let text = bytes.get(skip_space(bytes, 0)..).unwrap_or_default();
+    let space = text.iter().rev().take_while(|c| is_space(**c)).count();
+    text.get(..text.len().saturating_sub(space)).unwrap_or_default()
+}
+
 /// The contents of a raw string value, escapes left as they are; none when the value is no string.
 pub(crate) fn string_contents(value: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b"\"")?.strip_suffix(b"\"")
@@ -133,8 +140,12 @@ pub(crate) fn elements(list: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     }
 }
 
+fn is_space(c: u8) -> bool {
+    matches!(c, b' ' | b'\n' | b'\r' | b'\t')
+}
+
 fn skip_space(b: &[u8], mut at: usize) -> usize {
-    while matches!(b.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+    while b.get(at).is_some_and(|c| is_space(*c)) {
         at = at.saturating_add(1);
     }
     at
@@ -150,7 +161,16 @@ fn expect(b: &[u8], at: usize, want: u8) -> Result<usize, Malformed> {
 
 /// Just past the string that begins at `at`.
 fn string_end(b: &[u8], at: usize) -> Result<usize, Malformed> {
+    /// Most names and values are shorter than what a search for more bytes at once pays for.
+    const SHORT: usize = 16;
     let mut at = expect(b, at, b'"')?;
+    for c in b.get(at..).ok_or(Malformed)?.iter().take(SHORT) {
+        match c {
+            b'"' => return Ok(at.saturating_add(1)),
+            b'\\' => break,
+            _ => at = at.saturating_add(1),
+        }
+    }
     loop {
         let rest = b.get(at..).ok_or(Malformed)?;
         let found = memchr::memchr2(b'"', b'\\', rest).ok_or(Malformed)?;
@@ -243,6 +263,20 @@ mod tests {
         ];
         assert_eq!(got, want.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(pairs("{}"), Ok(vec![]));
+    }
+
+    #[test]
+    fn strings_of_all_lengths_end_where_they_end() {
+        for n in 0..40 {
+            for middle in ["", "\\\"", "\\\\"] {
+                let text = format!("\"{}{middle}{}\"", "x".repeat(n), "y".repeat(n % 5));
+                assert_eq!(value_end(text.as_bytes(), 0), Ok(text.len()), "{text}");
+                assert_eq!(value_end(format!("{text}\"").as_bytes(), 0), Ok(text.len()));
+                assert_eq!(value_end(&text.as_bytes()[..text.len() - 1], 0), Err(Malformed));
+            }
+        }
+        assert_eq!(trim(b" \n{ }\t\r"), b"{ }");
+        assert_eq!((trim(b"  "), trim(b"1")), (&b""[..], &b"1"[..]));
     }
 
     #[test]

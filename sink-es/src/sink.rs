@@ -39,7 +39,7 @@ use crate::telemetry::Skipped;
 #[derive(Debug)]
 pub struct IndexSink {
     delivery: Arc<Delivery>,
-    lanes: Vec<Arc<Lane>>,
+    lanes: Arc<[Lane]>,
     encoder: Encoder,
     /// Number of the last batch taken.
     written: u64,
@@ -120,10 +120,10 @@ impl IndexSink {
 
     fn start(config: &IndexConfig, topics: Option<Box<dyn Sink>>, pipeline: String) -> Result<Self, Error> {
         let delivery = Arc::new(Delivery::new(config, topics, pipeline)?);
-        let lanes: Vec<Arc<Lane>> = (0..config.bulk.max_in_flight).map(|_| Arc::default()).collect();
+        let lanes: Arc<[Lane]> = (0..config.bulk.max_in_flight).map(|_| Lane::default()).collect();
         let mut tasks = JoinSet::new();
-        for lane in &lanes {
-            tasks.spawn(lane::run(Arc::clone(lane), Arc::clone(&delivery)));
+        for mine in 0..lanes.len() {
+            tasks.spawn(lane::run(Arc::clone(&lanes), mine, Arc::clone(&delivery)));
         }
         Ok(Self {
             delivery,
@@ -338,7 +338,7 @@ impl IndexSink {
 
     async fn wait_for(&mut self, batch: u64) -> Result<(), Error> {
         self.delivery.set_flushing(true);
-        for lane in &self.lanes {
+        for lane in self.lanes.iter() {
             lane.wake();
         }
         let reached = self

@@ -33,15 +33,24 @@ const LOOK: Duration = Duration::from_secs(1);
 const POSITION_HEADER: &str = "pgcdc.pos";
 
 /// Settings that librdkafka has other defaults for; a configuration's own come first.
-const DEFAULTS: [(&str, &str); 4] = [
+const DEFAULTS: [(&str, &str); 6] = [
     ("statistics.interval.ms", "5000"),
     // New topics that match the subscription's patterns are found when the metadata is fetched again, by default after
     // five minutes; a table's first rows must not wait for that.
     ("topic.metadata.refresh.interval.ms", "2000"),
-    // What is fetched ahead, over all partitions: 64 MiB by default, more than everything else here takes together.
-    ("queued.max.messages.kbytes", "8192"),
-    ("fetch.max.bytes", "8388608"),
+    // What is fetched ahead, over all partitions: 64 MiB by default, more than everything else here takes together. One
+    // answer may go beyond it, and the client needs as much again for each record.
+    ("queued.max.messages.kbytes", "2048"),
+    // Once that much is there nothing is fetched for a while: for a second by default, in which the index runs dry.
+    ("fetch.queue.backoff.ms", "10"),
+    // Both as it was compressed, up to ten times as much in memory: an answer, and one partition's part of it. A record
+    // that is larger comes alone.
+    ("fetch.max.bytes", "1048576"),
+    ("fetch.message.max.bytes", "262144"),
 ];
+
+/// The other name that the client has for one of these.
+const OTHER_NAME: (&str, &str) = ("fetch.message.max.bytes", "max.partition.fetch.bytes");
 
 /// What the thread needs, before it has connected.
 pub(super) struct Reader {
@@ -65,11 +74,7 @@ impl Reader {
     ) -> Result<Self, Error> {
         let mut settings = config.client(Role::Consumer)?;
         settings.set("group.id", group);
-        for (name, value) in DEFAULTS {
-            if settings.get(name).is_none() {
-                settings.set(name, value);
-            }
-        }
+        set_defaults(&mut settings);
         if !source.left_out.is_empty() {
             // To the client such a topic is not there.
             let mut hidden: Vec<String> = settings
@@ -309,6 +314,15 @@ impl Reading {
     }
 }
 
+fn set_defaults(settings: &mut ClientConfig) {
+    for (name, value) in DEFAULTS {
+        let other = settings.get(OTHER_NAME.1).filter(|_| name == OTHER_NAME.0);
+        if settings.get(name).or(other).is_none() {
+            settings.set(name, value);
+        }
+    }
+}
+
 fn known(
     topics: &mut HashMap<String, Arc<Topic>>,
     current: &mut Option<Arc<Topic>>,
@@ -372,6 +386,20 @@ fn commit_lsn(header: &[u8]) -> Option<Lsn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setting_of_the_configuration_comes_first_under_either_of_its_names() {
+        let mut plain = ClientConfig::new();
+        set_defaults(&mut plain);
+        assert_eq!(plain.get("fetch.message.max.bytes"), Some("262144"));
+        assert_eq!(plain.get("fetch.queue.backoff.ms"), Some("10"));
+        let mut own = ClientConfig::new();
+        own.set("max.partition.fetch.bytes", "1");
+        own.set("queued.max.messages.kbytes", "9");
+        set_defaults(&mut own);
+        assert_eq!(own.get("fetch.message.max.bytes"), None);
+        assert_eq!(own.get("queued.max.messages.kbytes"), Some("9"));
+    }
 
     #[test]
     fn a_position_header_gives_the_version() {

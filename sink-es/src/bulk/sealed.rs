@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{Item, Op, UPDATE, memory};
+use super::{Bulk, Item, Op, UPDATE, memory};
 use crate::current::{Found, Wanted};
 use crate::unavailable;
 
@@ -16,6 +16,8 @@ pub(crate) struct Sealed {
     items: Vec<Item>,
     kept: Vec<u8>,
     credits: Vec<(u64, u64)>,
+    /// Memory that is used again.
+    spare: Bulk,
     /// The body is what is sent of all items.
     whole: bool,
     /// Lines of items that are others than in the body.
@@ -35,16 +37,37 @@ struct Target {
 }
 
 impl Sealed {
-    pub(super) fn new(body: Vec<u8>, items: Vec<Item>, kept: Vec<u8>, credits: Vec<(u64, u64)>) -> Self {
+    pub(super) fn new(mut bulk: Bulk) -> Self {
+        let items = std::mem::take(&mut bulk.items);
         Self {
             whole: !items.iter().any(|i| i.superseded),
-            body: Bytes::from(body),
+            body: Bytes::from(std::mem::take(&mut bulk.body)),
             items,
-            kept,
-            credits,
+            kept: std::mem::take(&mut bulk.kept),
+            credits: std::mem::take(&mut bulk.credits),
+            spare: bulk,
             amended: HashMap::new(),
             more: 0,
         }
+    }
+
+    /// The memory to fill again; none where more than so many bytes of it were in use, or a request still has hold of it.
+    /// What was only allocated is not counted: the system gives no memory for it.
+    pub(crate) fn reuse(self, most: usize) -> Option<Bulk> {
+        if self.memory() > most {
+            return None;
+        }
+        let mut body = self.body.try_into_mut().ok()?;
+        body.clear();
+        let mut bulk = Bulk {
+            body: body.into(),
+            items: self.items,
+            kept: self.kept,
+            credits: self.credits,
+            ..self.spare
+        };
+        bulk.clear();
+        Some(bulk)
     }
 
     /// Bytes of memory in use: the same as before it was sealed, and what was read from the index since.

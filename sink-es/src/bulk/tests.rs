@@ -179,3 +179,48 @@ fn what_a_later_change_lacks_comes_from_the_one_whose_place_it_takes() {
     s.let_go(&[1], &[]);
     assert_eq!(s.memory(), before);
 }
+
+#[test]
+fn a_bulk_that_joins_another_keeps_all_of_both() {
+    let mut a = Bulk::default();
+    push(&mut a, 1, "a", Some(1), Some("{\"n\":1}"));
+    push(&mut a, 2, "a", Some(2), Some("{\"n\":2}"));
+    let mut b = Bulk::default();
+    push(&mut b, 1, "b", Some(1), Some("{\"n\":3}"));
+    push(&mut b, 1, "b", Some(2), Some("{\"n\":4}"));
+    push(&mut b, 3, "c", None, None);
+    let memory = a.memory() + b.memory();
+    a.join(&mut b);
+    assert!(b.is_empty() && b.bytes() == 0 && b.memory() == 0);
+    assert_eq!((a.len(), a.superseded(), a.memory()), (5, 2, memory));
+    let s = a.seal();
+    assert_eq!(s.credits(), [(1, 1), (2, 1), (1, 2), (3, 1)]);
+    assert_eq!(s.live().collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(text(&s).lines().count(), 5);
+    let ids: Vec<_> = (0..5).map(|i| s.id(s.item(i).unwrap()).unwrap()).collect();
+    assert_eq!(ids, ["a", "a", "b", "b", "c"]);
+    assert_eq!(s.document(3), Some(&b"{\"n\":4}"[..]));
+    assert_eq!((s.replaced_by(1), s.replaced_by(3)), (Some(0), Some(2)));
+}
+
+#[test]
+fn memory_is_used_again_unless_it_is_much_or_in_use() {
+    let filled = || {
+        let mut b = Bulk::default();
+        push(&mut b, 1, "a", Some(1), Some("{\"n\":1}"));
+        b.seal()
+    };
+    let mut again = filled().reuse(1 << 20).unwrap();
+    assert!(again.is_empty() && again.since().is_none() && again.superseded() == 0);
+    assert_eq!((again.bytes(), again.len(), again.memory()), (0, 0, 0));
+    assert!(again.body.capacity() > 0 && again.items.capacity() > 0);
+    push(&mut again, 2, "a", Some(0), Some("{\"n\":2}"));
+    let sealed = again.seal();
+    assert_eq!(sealed.credits(), [(2, 1)]);
+    assert!(text(&sealed).contains("{\"n\":2}"));
+    assert!(filled().reuse(10).is_none());
+    let sealed = filled();
+    let request = sealed.body(&[0]);
+    assert!(sealed.reuse(1 << 20).is_none());
+    drop(request);
+}
