@@ -41,10 +41,10 @@ const DEFAULTS: [(&str, &str); 6] = [
     // What is fetched ahead, over all partitions: 64 MiB by default, more than everything else here takes together. One
     // answer may go beyond it, and the client needs as much again for each record.
     ("queued.max.messages.kbytes", "2048"),
-    // Once that much is there nothing is fetched for a while: for a second by default, in which the index runs dry.
+    // Once that much is there nothing is fetched for a while: for a second by default, longer than it lasts an index that is
+    // fast.
     ("fetch.queue.backoff.ms", "10"),
-    // Both as it was compressed, up to ten times as much in memory: an answer, and one partition's part of it. A record
-    // that is larger comes alone.
+    // Both as it was compressed: an answer, and one partition's part of it. A record that is larger comes alone.
     ("fetch.max.bytes", "1048576"),
     ("fetch.message.max.bytes", "262144"),
 ];
