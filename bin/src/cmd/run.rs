@@ -15,7 +15,7 @@ pub struct Args {
 }
 
 /// Runs until a signal. `give_back` has the allocator give freed memory back to the system at once; it is called before there are
-/// other threads, and only where an index is filled from Kafka: Kafka's producer would pay for it with half as much CPU time again.
+/// other threads, and only where an index is filled from Kafka: the way to Kafka took 7.6 us of CPU time an event with it, 4.3 without.
 ///
 /// # Errors
 /// The configuration's faults, or the pipeline's failure.
