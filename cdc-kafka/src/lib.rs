@@ -33,4 +33,6 @@ pub use probe::{BrokerInfo, probe};
 pub use properties::is_secret;
 pub use registry::{Registry, RegistryConfig};
 pub use sink::{KafkaSink, SinkOptions};
-pub use source::{ConsumedBatch, GroupWatch, KafkaSource, PartitionEnd, SourceConfig};
+pub use source::{
+    ConsumedBatch, GroupWatch, KafkaSource, PartitionEnd, PartitionMove, ResetTo, SourceConfig,
+};

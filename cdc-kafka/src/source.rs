@@ -6,6 +6,7 @@ mod member;
 mod pattern;
 mod progress;
 mod reader;
+mod reset;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::config::KafkaConfig;
 use crate::topics;
 pub use group::{GroupWatch, PartitionEnd};
 use reader::Reader;
+pub use reset::{PartitionMove, ResetTo};
 
 /// Batches that wait to be taken; together with the one being filled they bound the memory of a source.
 const WAITING: usize = 2;

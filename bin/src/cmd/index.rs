@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::{load, runtime};
-use crate::index::{plan, rebuild};
+use crate::index::{plan, rebuild, reset};
 use crate::run::explain;
 
 /// Arguments of `pgcdc index`.
@@ -53,6 +53,18 @@ enum Action {
         #[arg(long, default_value_t = 86_400)]
         patience: u64,
     },
+    /// Moves the consumer group of the index stage, which must not run: what it reads next. Prints where it is and where it
+    /// would be.
+    Reset {
+        /// Configuration: YAML or a connector's file.
+        file: PathBuf,
+        /// `earliest`, `latest`, or a time such as 2026-01-31T12:00:00Z: the first records with that timestamp or a later one.
+        #[arg(long)]
+        to: reset::Place,
+        /// Says that this is meant.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Runs the command.
@@ -60,14 +72,15 @@ enum Action {
 /// # Errors
 /// What cannot be read or is refused; for a rebuild, that the two indexes differ.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (Action::Plan { file } | Action::Rebuild { file, .. }) = &args.action;
+    let (Action::Plan { file } | Action::Rebuild { file, .. } | Action::Reset { file, .. }) = &args.action;
     let config = load(file)?;
     crate::run::log::install(&config.log)?;
     if config.index.is_none() {
-        bail!("this pipeline has no index: there is nothing to plan or rebuild");
+        bail!("this pipeline has no index: there is nothing to plan, rebuild or reset");
     }
     runtime()?.block_on(async {
         match &args.action {
+            Action::Reset { to, yes, .. } => reset::run(&config, *to, *yes).await.map_err(explain),
             Action::Plan { .. } => plan::print(&config).await.context("the plan cannot be made"),
             Action::Rebuild {
                 topic,

@@ -1,6 +1,7 @@
-//! The index as a whole: what a run would make there, and an index built anew beside the old one.
+//! The index as a whole: what a run would make there, an index built anew beside the old one, and from where it is filled.
 
 mod filling;
 pub mod plan;
 pub mod rebuild;
+pub mod reset;
 pub(crate) mod tables;

@@ -80,17 +80,21 @@ pub async fn run(config: Validated) -> anyhow::Result<()> {
 /// The index stage, if Kafka stands between source and index.
 fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
     let (kafka, index) = (config.kafka.clone()?, config.index.clone()?);
-    let group = format!("pgcdc-{}", config.name);
     Some(relay::Relay {
         name: config.name.clone(),
         kafka,
         topics: config.consume.clone()?,
-        group,
+        group: group_of(config),
         index,
         reshape: config.before_index(),
         status: Arc::default(),
         fence: fence.clone(),
     })
+}
+
+/// The consumer group that the index stage reads by if none is configured.
+pub(crate) fn group_of(config: &Validated) -> String {
+    format!("pgcdc-{}", config.name)
 }
 
 /// A name that no other process takes: in containers all have the same process id.

@@ -12,8 +12,8 @@ use super::member::Group;
 use crate::error;
 
 /// What to do about it.
-const HINT: &str = "changes and deletes in it never reach the index: rebuild it (`pgcdc index rebuild`), or reset the group's offsets (kafka-consumer-groups.sh \
-                    --reset-offsets --to-earliest) to go on without them; give the topic a longer retention";
+const HINT: &str = "changes and deletes in it never reach the index: rebuild it (`pgcdc index rebuild`), or move the group (`pgcdc index reset`) to go on \
+                    without them; give the topic a longer retention";
 
 /// How long a broker may take to tell where one partition begins: without it the error says less.
 const GLANCE: Duration = Duration::from_secs(3);

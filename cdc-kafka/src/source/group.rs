@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use regex::Regex;
 
 use super::SourceConfig;
+use super::progress::Place;
 use crate::client::Quiet;
 use crate::config::{KafkaConfig, Role};
 use crate::error;
@@ -20,14 +21,17 @@ pub(super) const ASK: Duration = Duration::from_secs(10);
 /// End of a partition: topic, partition, offset of the next record.
 pub type PartitionEnd = (String, i32, i64);
 
+/// A partition, its first offset and the one behind its last record.
+pub(super) type Bounds = (Place, (i64, i64));
+
 /// Looks at the topics of a source and at what its group has committed, without being a member.
 #[derive(Clone)]
 pub struct GroupWatch {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    consumer: Mutex<BaseConsumer<Quiet>>,
+pub(super) struct Inner {
+    pub(super) consumer: Mutex<BaseConsumer<Quiet>>,
     topics: Vec<String>,
     pattern: Option<Regex>,
     left_out: Vec<String>,
@@ -91,24 +95,31 @@ impl GroupWatch {
 impl Inner {
     fn ends(&self) -> Result<Vec<PartitionEnd>, Error> {
         let consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.bounds(&consumer)?.into_iter();
+        let full = all.filter(|(_, (low, high))| high > low);
+        Ok(full
+            .map(|((topic, partition), (_, high))| (topic, partition, high))
+            .collect())
+    }
+
+    /// All partitions, each with its first offset and the one behind its last record.
+    pub(super) fn bounds(&self, consumer: &BaseConsumer<Quiet>) -> Result<Vec<Bounds>, Error> {
         let failed = |e| error::from_kafka(&e, "the topics of kafka cannot be listed");
         let metadata = consumer.fetch_metadata(None, ASK).map_err(failed)?;
-        let mut ends = Vec::new();
+        let mut all = Vec::new();
         for topic in metadata.topics() {
             let name = topic.name();
             let wanted = self.topics.iter().any(|t| t == name)
                 || (self.pattern.as_ref().is_some_and(|p| p.is_match(name))
                     && !self.left_out.iter().any(|t| t == name));
             for partition in topic.partitions().iter().filter(|_| wanted) {
-                let (low, high) = consumer
+                let bounds = consumer
                     .fetch_watermarks(name, partition.id(), ASK)
                     .map_err(failed)?;
-                if high > low {
-                    ends.push((name.to_owned(), partition.id(), high));
-                }
+                all.push(((name.to_owned(), partition.id()), bounds));
             }
         }
-        Ok(ends)
+        Ok(all)
     }
 
     fn open(&self, ends: Vec<PartitionEnd>) -> Result<Vec<PartitionEnd>, Error> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 use cdc_core::seam::Sink;
 use cdc_core::{Batch, ErrorKind, Lsn};
 use cdc_kafka::{
-    ConsumedBatch, GroupWatch, KafkaConfig, KafkaSink, KafkaSource, SinkOptions, SourceConfig, probe,
+    ConsumedBatch, GroupWatch, KafkaConfig, KafkaSink, KafkaSource, PartitionMove, ResetTo, SinkOptions,
+    SourceConfig, probe,
 };
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -364,5 +365,58 @@ async fn a_group_comes_to_the_end_of_a_topic_that_a_transaction_was_written_to_l
         tokio::time::sleep(Duration::from_millis(50)).await;
         open = watch.open(open).await.unwrap();
     }
+    source.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_without_members_is_moved_to_the_beginning_the_end_or_a_time() {
+    let (name, group) = (unique("reset"), unique("group"));
+    fill(&name, 1, 3).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let later = i64::try_from(since.as_millis()).unwrap();
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .create()
+        .unwrap();
+    producer
+        .send(BaseRecord::to(&name).key("k").payload("3"))
+        .unwrap();
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let watch = GroupWatch::new(
+        &KafkaConfig::new(servers()),
+        &SourceConfig::new(vec![name.clone()]),
+        &group,
+    )
+    .unwrap();
+    let mut source = subscribe(&name, &group).await;
+    drain(&mut source, 4).await;
+    let moves = watch.moves(ResetTo::Earliest).await.unwrap();
+    let refused = watch.reset(moves).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
+    source.close().await;
+    let mut from = Some(4);
+    for (to, offset) in [
+        (ResetTo::Earliest, 0),
+        (ResetTo::Time(later), 3),
+        (ResetTo::Time(later + 3_600_000), 4),
+        (ResetTo::Latest, 4),
+        (ResetTo::Time(0), 0),
+    ] {
+        let moves = watch.moves(to).await.unwrap();
+        let want = PartitionMove {
+            topic: name.clone(),
+            partition: 0,
+            from,
+            to: offset,
+        };
+        assert_eq!(moves, [want], "{to:?}");
+        watch.reset(moves).await.unwrap();
+        from = Some(offset);
+    }
+    let mut source = subscribe(&name, &group).await;
+    drain(&mut source, 4).await;
     source.close().await;
 }
