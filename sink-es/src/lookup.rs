@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cdc_core::transform::mosip::{Reply, Search};
+use cdc_core::transform::mosip::Reply;
 use cdc_core::{Error, ErrorKind};
 use reqwest::Method;
 use tokio::runtime::Handle;
@@ -40,10 +40,12 @@ impl HttpSearch {
         let runtime = Handle::try_current().map_err(|e| failed("lookups need a runtime").with_source(e))?;
         Ok(Self { client, runtime })
     }
-}
 
-impl Search for HttpSearch {
-    fn request(&self, method: &str, url: &str, body: Option<&str>) -> Result<Reply, String> {
+    /// Sends a request with a JSON body, if there is one.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub fn request(&self, method: &str, url: &str, body: Option<&str>) -> Result<Reply, String> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|e| e.to_string())?;
         let mut request = self.client.request(method, url);
         if let Some(body) = body {

@@ -59,7 +59,7 @@ enum Action {
         /// Configuration: YAML or a connector's file.
         file: PathBuf,
         /// `earliest`, `latest`, or a time such as 2026-01-31T12:00:00Z: the first records with that timestamp or a later one.
-        #[arg(long)]
+        #[arg(long, value_name = "PLACE")]
         to: reset::Place,
         /// Says that this is meant.
         #[arg(long)]

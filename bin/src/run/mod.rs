@@ -4,6 +4,7 @@ pub mod assemble;
 pub mod fence;
 pub mod http;
 pub mod log;
+pub mod lookups;
 pub mod progress;
 pub mod relay;
 pub mod transformed;

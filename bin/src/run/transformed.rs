@@ -12,7 +12,9 @@ use cdc_core::transform::mosip::{Search, holds_decimal};
 use cdc_core::transform::{Chain, Stuck};
 use cdc_core::{Batch, Error, FailedStage, Lsn, Record as Raw, Topic};
 use sink_es::config::IdFrom;
-use sink_es::{Floors, HttpSearch, IndexConfig, Partitions, Remembered};
+use sink_es::{Floors, IndexConfig, Partitions, Remembered};
+
+use super::lookups::Lookups;
 
 /// Transforms with what reads and writes their records.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Transformed {
             return Ok(None);
         }
         let mut chain = reshape.chain.clone();
-        let search: Arc<dyn Search> = Arc::new(HttpSearch::new()?);
+        let search: Arc<dyn Search> = Arc::new(Lookups::new()?);
         chain.connect(&search);
         let json = |schemas: bool| {
             JsonConverter::new(JsonOptions {

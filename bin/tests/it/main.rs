@@ -17,6 +17,7 @@ mod incremental;
 mod index_errors;
 mod index_letters;
 mod index_rebuild;
+mod lookups;
 mod relay;
 mod runs;
 mod search;

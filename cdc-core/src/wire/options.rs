@@ -172,6 +172,12 @@ impl ConnectOptions {
         Self::parse_in(text, &Environment::new(&variable, &exists))
     }
 
+    /// Whether such a text holds a password itself.
+    #[must_use]
+    pub fn holds_password(text: &str) -> bool {
+        conninfo::split(text).is_ok_and(|all| all.iter().any(|(key, _)| key.ends_with("password")))
+    }
+
     pub(super) fn parse_in(text: &str, environment: &Environment<'_>) -> Result<Self, Error> {
         let mut draft = super::parameters::Parameters::default();
         for (key, value) in environment.parameters() {

@@ -1,4 +1,4 @@
-//! A field looked up in another index.
+//! A field looked up in another index, or in a table.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Client, Mode, Search, nested, path};
+use super::{Client, LookupTable, Mode, Search, nested, path};
+use crate::Remedy;
 use crate::connect::{Field, Kind, Schema};
 use crate::convert::read_schemaless;
 use crate::json;
@@ -15,12 +16,16 @@ use crate::record::{Record, Value};
 use crate::transform::reshape::extended;
 use crate::transform::{Build, Side, Transform, TransformError};
 
-/// MOSIP's DynamicNewField: a field of the first document in another index whose fields have the record's values.
+/// MOSIP's DynamicNewField: a field of the first document in another index whose fields have the record's values; beyond it, a
+/// column of a row of a table.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DynamicNewField {
     /// Side of the record.
     pub side: Side,
+    /// The table to look in, in the place of an index; then none of the `es_` options is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<LookupTable>,
     /// Address of the search server.
     pub es_url: String,
     /// Index to look in.
@@ -50,6 +55,7 @@ impl Default for DynamicNewField {
     fn default() -> Self {
         Self {
             side: Side::Value,
+            postgres: None,
             es_url: String::new(),
             es_index: String::new(),
             es_input_fields: Vec::new(),
@@ -67,22 +73,34 @@ impl Default for DynamicNewField {
 
 impl Build for DynamicNewField {
     fn build(&self) -> Result<Box<dyn Transform>, String> {
-        for (name, text) in [
+        let of_index = [
             ("es_url", &self.es_url),
             ("es_index", &self.es_index),
             ("es_output_field", &self.es_output_field),
-            ("output_field", &self.output_field),
-        ] {
-            if text.trim().is_empty() {
+        ];
+        let (compared, list) = if let Some(table) = &self.postgres {
+            if let Some((name, _)) = of_index.iter().find(|(_, text)| !text.is_empty()) {
+                return Err(format!("{name}: is given beside postgres: keep one of the two"));
+            }
+            if self.mode == Mode::Compatible {
+                return Err("mode: the Java class looks in no table: leave compatible out".into());
+            }
+            table.check()?;
+            (&table.columns, "postgres.columns")
+        } else {
+            if let Some((name, _)) = of_index.iter().find(|(_, text)| text.trim().is_empty()) {
                 return Err(format!("{name}: is missing"));
             }
+            (&self.es_input_fields, "es_input_fields")
+        };
+        if self.output_field.trim().is_empty() {
+            return Err("output_field: is missing".into());
         }
         let n = self.input_fields.len();
-        if n == 0 || self.es_input_fields.len() != n || self.input_default_values.len() != n {
-            return Err(
-                "input_fields, es_input_fields and input_default_values: must be lists of equal length"
-                    .into(),
-            );
+        if n == 0 || compared.len() != n || self.input_default_values.len() != n {
+            return Err(format!(
+                "input_fields, {list} and input_default_values: must be lists of equal length"
+            ));
         }
         Ok(Box::new(Lookup {
             paths: self.input_fields.iter().map(|f| path(f.trim())).collect(),
@@ -147,12 +165,47 @@ impl Lookup {
         if let Some(value) = known(&self.cache.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(value);
         }
+        let found = match &self.options.postgres {
+            Some(table) => self.in_table(table, &values)?,
+            None => self.in_index(&values)?,
+        };
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= self.options.cache_size {
+            cache.clear();
+        }
+        cache.insert(values, (Instant::now(), found.clone()));
+        Ok(found)
+    }
+
+    fn in_table(&self, table: &LookupTable, values: &[String]) -> Result<Value, TransformError> {
+        // No text in a database holds it, and a query would end there.
+        if values.iter().any(|v| v.contains('\0')) {
+            return Ok(Value::Null);
+        }
+        match self.client.query(table, &table.query(values)) {
+            Ok(Some(json)) => read_schemaless(json.as_bytes()).map_err(|e| {
+                TransformError::new(format!("the value in table {} cannot be read: {e}", table.table))
+            }),
+            Ok(None) => Ok(Value::Null),
+            // What is no value of the column's type is equal to none (data exceptions).
+            Err(e) if e.sqlstate().is_some_and(|code| code.starts_with("22")) => Ok(Value::Null),
+            Err(e) => {
+                let text = format!("table {} cannot be looked up in: {}", table.table, e.chain());
+                Err(match e.remedy() {
+                    Remedy::RetryLater => TransformError::transient(text),
+                    _ => TransformError::new(text),
+                })
+            }
+        }
+    }
+
+    fn in_index(&self, values: &[String]) -> Result<Value, TransformError> {
         let url = format!(
             "{}/{}/_search",
             self.options.es_url.trim_end_matches('/'),
             self.options.es_index
         );
-        let reply = self.client.request("POST", &url, Some(&self.query(&values)));
+        let reply = self.client.request("POST", &url, Some(&self.query(values)));
         let reply = reply.map_err(|e| {
             TransformError::transient(format!("index {} cannot be searched: {e}", self.options.es_index))
         })?;
@@ -168,15 +221,8 @@ impl Lookup {
                 TransformError::new(text)
             });
         }
-        let found = first_hit(&reply.body, &self.options.es_output_field)
-            .flatten()
-            .unwrap_or_default();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= self.options.cache_size {
-            cache.clear();
-        }
-        cache.insert(values, (Instant::now(), found.clone()));
-        Ok(found)
+        let found = first_hit(&reply.body, &self.options.es_output_field);
+        Ok(found.flatten().unwrap_or_default())
     }
 
     /// Errors are texts, and values that are no texts are errors.

@@ -14,6 +14,7 @@ mod org_json;
 #[cfg(test)]
 mod strict;
 mod string_to_json;
+mod table;
 mod timestamp_converter_adv;
 mod timestamp_selector;
 
@@ -25,10 +26,12 @@ use serde::{Deserialize, Serialize};
 pub use self::anonymous_profile::AnonymousProfile;
 pub use self::dynamic_new_field::DynamicNewField;
 pub use self::string_to_json::StringToJson;
+pub use self::table::LookupTable;
 pub use self::timestamp_converter_adv::{EpochUnit, TimestampConverterAdv};
 pub use self::timestamp_selector::TimestampSelector;
 use super::TransformError;
 use crate::record::Value;
+use crate::{Error, ErrorKind};
 
 /// Whether the Java classes' flaws are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,14 +53,22 @@ pub struct Reply {
     pub body: String,
 }
 
-/// Sends requests to the search servers that transforms look things up in. Calls block; the caller sees to it that they may.
+/// Asks the servers that transforms look things up in. Calls block; the caller sees to it that they may.
 pub trait Search: Send + Sync + std::fmt::Debug {
     /// Sends a request with a JSON body, if there is one.
     ///
     /// # Errors
     /// Why no answer came.
     fn request(&self, method: &str, url: &str, body: Option<&str>) -> Result<Reply, String>;
+
+    /// Runs a query on the database of a table; the first value as text, none without a row or where it is NULL.
+    ///
+    /// # Errors
+    /// Why the database did not answer, or what it refused.
+    fn query(&self, table: &LookupTable, sql: &str) -> Result<Option<String>, Error>;
 }
+
+const NOBODY: &str = "nothing sends requests for transforms here";
 
 /// The client of a transform that needs one.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +78,14 @@ impl Client {
     fn request(&self, method: &str, url: &str, body: Option<&str>) -> Result<Reply, String> {
         match &self.0 {
             Some(search) => search.request(method, url, body),
-            None => Err("nothing sends requests for transforms here".into()),
+            None => Err(NOBODY.into()),
+        }
+    }
+
+    fn query(&self, table: &LookupTable, sql: &str) -> Result<Option<String>, Error> {
+        match &self.0 {
+            Some(search) => search.query(table, sql),
+            None => Err(Error::new(ErrorKind::Config, NOBODY)),
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 
-use super::{Reply, Search};
+use super::{LookupTable, Reply, Search};
 use crate::transform::ChainConfig;
 use crate::transform::fixture::{json as text, plain};
+use crate::{Error, ErrorKind};
 
 /// Answers every search with one document, and notes what was asked.
 #[derive(Debug, Default)]
@@ -31,6 +32,14 @@ impl Search for Noting {
             status,
             body: hit.to_string(),
         })
+    }
+
+    fn query(&self, table: &LookupTable, sql: &str) -> Result<Option<String>, Error> {
+        self.0.lock().unwrap().push((table.url.clone(), sql.to_owned()));
+        if sql.contains("down") {
+            return Err(Error::new(ErrorKind::ServerUnavailable, "no"));
+        }
+        Ok((!sql.contains("nobody")).then(|| "7.50".into()))
     }
 }
 
@@ -113,6 +122,69 @@ fn lookups_escape_keep_types_remember_and_fail_aloud() {
     assert_eq!(query["query"]["bool"]["must"][0]["term"]["c.keyword"], "x\"y");
     let (out, _) = run(step("http://down"), &[r#"{"a":"x"}"#]);
     assert!(out[0].as_ref().unwrap_err().contains("cannot be searched"));
+}
+
+#[test]
+fn a_table_is_looked_up_in_like_an_index() {
+    let step = |more: Json| {
+        let mut options = json!({ "postgres": { "url": "host=h dbname=d", "table": "m.My \"t", "columns": ["c", "l"], "output_column": "n" },
+            "input_fields": ["a", "b"], "input_default_values": ["null", "eng"], "output_field": "o" });
+        options
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({ "dynamic_new_field": options })
+    };
+    let (out, asked) = run(
+        step(json!({})),
+        &[
+            r#"{"a":"x'y"}"#,
+            r#"{"a":"x'y","b":"eng"}"#,
+            r#"{"a":"nobody"}"#,
+            r#"{"a":null}"#,
+            r#"{"a":"\u0000"}"#,
+            r#"{"a":"down"}"#,
+        ],
+    );
+    assert_eq!(out[0], Ok(r#"{"a":"x'y","o":7.5}"#.into()));
+    assert_eq!(out[1], Ok(r#"{"a":"x'y","b":"eng","o":7.5}"#.into()));
+    assert_eq!(out[2], Ok(r#"{"a":"nobody","o":null}"#.into()));
+    assert_eq!(out[3], Ok(r#"{"a":null}"#.into()));
+    assert_eq!(out[4], Ok(r#"{"a":"\u0000","o":null}"#.into()));
+    assert!(out[5].as_ref().unwrap_err().contains("cannot be looked up in"));
+    assert_eq!(
+        asked.len(),
+        3,
+        "the second is remembered, the last but one not asked: {asked:?}"
+    );
+    assert_eq!(
+        asked[0].1,
+        r#"SELECT pg_catalog.to_jsonb(t."n") FROM "m"."My ""t" AS t WHERE t."c" = 'x''y' AND t."l" = 'eng' LIMIT 1"#
+    );
+    for (more, says) in [
+        (
+            json!({ "es_url": "http://h" }),
+            "es_url: is given beside postgres",
+        ),
+        (json!({ "mode": "compatible" }), "mode:"),
+        (json!({ "input_fields": ["a"] }), "input_fields, postgres.columns"),
+        (
+            json!({ "postgres": { "url": "postgres://u:secret@h/d", "table": "m.t", "columns": ["c", "l"], "output_column": "n" } }),
+            "holds a password",
+        ),
+        (
+            json!({ "postgres": { "url": "port=x", "table": "m.t", "columns": ["c", "l"], "output_column": "n" } }),
+            "postgres.url",
+        ),
+        (
+            json!({ "postgres": { "url": "host=h", "table": "t", "columns": ["c", "l"], "output_column": "n" } }),
+            "schema.table",
+        ),
+    ] {
+        let config: ChainConfig = serde_json::from_value(json!({ "transforms": [step(more)] })).unwrap();
+        let refused = config.build().unwrap_err().to_string();
+        assert!(refused.contains(says) && !refused.contains("secret"), "{refused}");
+    }
 }
 
 #[test]
