@@ -75,7 +75,7 @@ impl Direct {
         true
     }
 
-    /// Appends the Avro of a value; false, with nothing appended, if it must be written otherwise.
+    /// Appends the Avro of a value; false, with something of it appended where it is no UTF-8, if it must be written otherwise.
     #[inline(always)]
     pub(crate) fn write_avro<O: Append>(self, text: Text<'_>, member: &AvroMember, out: &mut O) -> bool {
         match self {
