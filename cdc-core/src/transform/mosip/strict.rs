@@ -127,7 +127,7 @@ fn lookups_escape_keep_types_remember_and_fail_aloud() {
 #[test]
 fn a_table_is_looked_up_in_like_an_index() {
     let step = |more: Json| {
-        let mut options = json!({ "postgres": { "url": "host=h dbname=d", "table": "m.My \"t", "columns": ["c", "l"], "output_column": "n" },
+        let mut options = json!({ "postgres": { "url": "host=h user=u dbname=d", "table": "m.My \"t", "columns": ["c", "l"], "output_column": "n" },
             "input_fields": ["a", "b"], "input_default_values": ["null", "eng"], "output_field": "o" });
         options
             .as_object_mut()
@@ -177,7 +177,7 @@ fn a_table_is_looked_up_in_like_an_index() {
             "postgres.url",
         ),
         (
-            json!({ "postgres": { "url": "host=h", "table": "t", "columns": ["c", "l"], "output_column": "n" } }),
+            json!({ "postgres": { "url": "host=h user=u", "table": "t", "columns": ["c", "l"], "output_column": "n" } }),
             "schema.table",
         ),
     ] {
