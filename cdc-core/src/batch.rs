@@ -12,7 +12,7 @@ pub struct Topic {
     pub name: String,
 }
 
-/// Place of a record besides its bytes.
+/// Place of a record besides its bytes; see [`HeadRef`] for one that is in a batch.
 #[derive(Clone, Debug)]
 pub struct RecordHead {
     /// Topic.
@@ -30,19 +30,67 @@ pub struct RecordHead {
     pub version_lsn: crate::Lsn,
 }
 
+/// A [`RecordHead`] whose topic is borrowed: from the batch that the record is in, or from who is about to put one there.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadRef<'a> {
+    /// Topic.
+    pub topic: &'a Arc<Topic>,
+    /// As [`RecordHead::partition`].
+    pub partition: Option<i32>,
+    /// As [`RecordHead::timestamp_ms`].
+    pub timestamp_ms: Option<i64>,
+    /// As [`RecordHead::position`].
+    pub position: Position,
+    /// As [`RecordHead::version_lsn`].
+    pub version_lsn: crate::Lsn,
+}
+
+impl HeadRef<'_> {
+    /// The same with a topic of its own.
+    #[must_use]
+    pub fn to_head(self) -> RecordHead {
+        RecordHead {
+            topic: Arc::clone(self.topic),
+            partition: self.partition,
+            timestamp_ms: self.timestamp_ms,
+            position: self.position,
+            version_lsn: self.version_lsn,
+        }
+    }
+}
+
+impl<'a> From<&'a RecordHead> for HeadRef<'a> {
+    fn from(head: &'a RecordHead) -> Self {
+        Self {
+            topic: &head.topic,
+            partition: head.partition,
+            timestamp_ms: head.timestamp_ms,
+            position: head.position,
+            version_lsn: head.version_lsn,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
     start: usize,
     end: usize,
 }
 
-#[derive(Clone, Debug)]
+/// A record. It holds nothing that would have to be counted or freed.
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    head: RecordHead,
+    /// Index among the topics of the batch.
+    topic: u32,
+    /// Index among the originals, if it has one.
+    origin: Option<u32>,
+    partition: Option<i32>,
+    timestamp_ms: Option<i64>,
+    position: Position,
+    version_lsn: crate::Lsn,
     key: Option<Span>,
     value: Option<Span>,
     headers: (u32, u32),
-    origin: Option<Box<Origin>>,
 }
 
 /// A record as it was before transforms, and why it did not get through them.
@@ -100,7 +148,7 @@ struct HeaderEntry {
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// Topic, partition, timestamp, position.
-    pub head: &'a RecordHead,
+    pub head: HeadRef<'a>,
     /// Key bytes; none is Kafka's null key.
     pub key: Option<&'a [u8]>,
     /// Value bytes; none is a tombstone.
@@ -116,7 +164,7 @@ impl<'a> Record<'a> {
     pub fn original(&self) -> Record<'a> {
         let Some(origin) = self.origin else { return *self };
         Record {
-            head: &origin.head,
+            head: HeadRef::from(&origin.head),
             key: origin.key.map(|s| self.batch.part(s)),
             value: origin.value.map(|s| self.batch.part(s)),
             batch: self.batch,
@@ -164,6 +212,9 @@ pub struct Batch {
     /// How many the latter are: room is given out from these, so that it need not be zeroed each time.
     spare: usize,
     entries: Vec<Entry>,
+    /// What the entries refer to. A topic may be here more than once.
+    topics: Vec<Arc<Topic>>,
+    origins: Vec<Origin>,
     headers: Vec<HeaderEntry>,
     /// End of the last finished record.
     sealed: usize,
@@ -194,17 +245,20 @@ impl Batch {
         let mut buf = std::mem::take(&mut self.buf);
         buf.truncate(keep);
         buf.shrink_to(keep);
-        let (mut entries, mut headers) = (
+        let (mut entries, mut headers, mut topics) = (
             std::mem::take(&mut self.entries),
             std::mem::take(&mut self.headers),
+            std::mem::take(&mut self.topics),
         );
         entries.clear();
         headers.clear();
+        topics.clear();
         *self = Self {
             spare: buf.len(),
             buf,
             entries,
             headers,
+            topics,
             ..Self::default()
         };
     }
@@ -230,7 +284,23 @@ impl Batch {
     /// Appends the first `len` bytes of the last room.
     #[inline]
     pub(crate) fn fill(&mut self, len: usize) {
-        self.spare = self.spare.saturating_sub(len);
+        debug_assert!(len <= self.spare, "more than the room was filled");
+        self.spare -= len;
+    }
+
+    /// Appends bytes; what they became, to change them in place.
+    #[inline]
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> &mut [u8] {
+        if self.spare < bytes.len() {
+            self.extend_spare(bytes.len());
+        }
+        let written = self.bytes_len();
+        let Some(place) = self.buf.get_mut(written..written + bytes.len()) else {
+            return &mut [];
+        };
+        self.spare -= bytes.len();
+        place.copy_from_slice(bytes);
+        place
     }
 
     #[cold]
@@ -291,7 +361,7 @@ impl Batch {
         let headers = (index(self.open_headers), index(self.headers.len()));
         self.open_headers = self.headers.len();
         self.origin = Some(Box::new(Origin {
-            head: record.head.clone(),
+            head: record.head.to_head(),
             key,
             value,
             headers,
@@ -306,32 +376,74 @@ impl Batch {
         if let Some(origin) = &mut self.origin {
             origin.failure = Some(failure);
         }
-        self.finish(record.head.clone());
+        self.finish(record.head);
     }
 
     /// Ends the record. An unmarked key or value is null.
-    pub fn finish(&mut self, head: RecordHead) {
+    #[inline(always)]
+    pub fn finish<'h>(&mut self, head: impl Into<HeadRef<'h>>) {
+        let head = head.into();
+        // With room for it, an entry is written where it stays: it is not put together somewhere else first.
+        if self.entries.len() == self.entries.capacity() {
+            self.extend_entries();
+        }
+        let topic = match self.topics.last() {
+            Some(last) if Arc::ptr_eq(last, head.topic) => self.topics.len() - 1,
+            _ => self.topic(head.topic),
+        };
         let headers = (index(self.open_headers), index(self.headers.len()));
         self.open_headers = self.headers.len();
         self.sealed_headers = self.open_headers;
+        let origin = match self.origin {
+            None => None,
+            Some(_) => self.origin(),
+        };
         self.entries.push(Entry {
-            head,
+            topic: index(topic),
+            origin,
+            partition: head.partition,
+            timestamp_ms: head.timestamp_ms,
+            position: head.position,
+            version_lsn: head.version_lsn,
             key: self.key.take(),
             value: self.value.take(),
             headers,
-            origin: self.origin.take(),
         });
         self.open = self.bytes_len();
         self.sealed = self.open;
     }
 
+    #[cold]
+    fn extend_entries(&mut self) {
+        self.entries.reserve(1);
+    }
+
+    /// Index of a topic that is not the last one. Tables take turns, but not many of them at a time.
+    #[inline(never)]
+    fn topic(&mut self, topic: &Arc<Topic>) -> usize {
+        /// How many of the last topics are looked at.
+        const LAST: usize = 8;
+        let seen = self.topics.len();
+        let from = seen.saturating_sub(LAST);
+        let last = self.topics.get(from..).unwrap_or_default();
+        if let Some(at) = last.iter().position(|t| Arc::ptr_eq(t, topic)) {
+            return from + at;
+        }
+        self.topics.push(Arc::clone(topic));
+        seen
+    }
+
+    /// Index of the original that was kept for the record.
+    #[cold]
+    fn origin(&mut self) -> Option<u32> {
+        self.origins.push(*self.origin.take()?);
+        Some(index(self.origins.len() - 1))
+    }
+
     /// Adds one more record with the key and headers of the last one and no value: its tombstone.
     pub fn tombstone_of_last(&mut self) {
         if let Some(last) = self.entries.last() {
-            let entry = Entry {
-                value: None,
-                ..last.clone()
-            };
+            let entry = Entry { value: None, ..*last };
             self.entries.push(entry);
         }
     }
@@ -367,12 +479,18 @@ impl Batch {
     /// The records in order.
     pub fn records(&self) -> impl ExactSizeIterator<Item = Record<'_>> {
         self.entries.iter().map(|e| Record {
-            head: &e.head,
+            head: HeadRef {
+                topic: &self.topics[e.topic as usize],
+                partition: e.partition,
+                timestamp_ms: e.timestamp_ms,
+                position: e.position,
+                version_lsn: e.version_lsn,
+            },
             key: e.key.map(|s| self.part(s)),
             value: e.value.map(|s| self.part(s)),
             batch: self,
             headers: e.headers,
-            origin: e.origin.as_deref(),
+            origin: e.origin.and_then(|i| self.origins.get(i as usize)),
         })
     }
 

@@ -97,17 +97,6 @@ macro_rules! block_at {
 }
 pub(crate) use block_at;
 
-/// Number of bytes of a block before the first one for which `is` holds; all of them if there is none. `is` must be without
-/// branches: the compiler then makes vector instructions of it.
-#[inline(always)]
-pub(crate) fn before_first(block: &[u8; BLOCK], is: impl Fn(u8) -> bool) -> usize {
-    let mut flags = [0; BLOCK];
-    for (flag, b) in flags.iter_mut().zip(block) {
-        *flag = if is(*b) { 0xff } else { 0 };
-    }
-    (u128::from_le_bytes(flags).trailing_zeros() / 8) as usize
-}
-
 /// The words of a block, the first one in the low half.
 #[inline(always)]
 #[expect(
@@ -137,12 +126,6 @@ mod tests {
             expected.resize(BLOCK.max(rest.len()), 0);
             let spare;
             prop_assert_eq!(&block_at!(text, at, spare)[..], &expected[..BLOCK]);
-        }
-
-        #[test]
-        fn the_first_is_found(block in any::<[u8; 16]>(), limit in any::<u8>()) {
-            let first = block.iter().position(|b| *b > limit);
-            prop_assert_eq!(before_first(&block, |b| b > limit), first.unwrap_or(BLOCK));
         }
     }
 }

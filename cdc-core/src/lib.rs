@@ -43,7 +43,7 @@ pub mod transform;
 pub mod types;
 pub mod wire;
 
-pub use batch::{Batch, FailedStage, Failure, Record, RecordHead, Topic};
+pub use batch::{Batch, FailedStage, Failure, HeadRef, Record, RecordHead, Topic};
 pub use error::{Error, ErrorKind, Remedy};
 pub use lsn::Lsn;
 pub use position::{Checkpoint, Position, SnapshotProgress};

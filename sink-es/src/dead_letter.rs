@@ -249,7 +249,7 @@ impl Letter<'_> {
                 out.header(name.as_bytes(), Some(value.as_bytes()));
             }
         }
-        out.finish(RecordHead {
+        out.finish(&RecordHead {
             topic: Arc::new(Topic {
                 name: topic.to_owned(),
             }),

@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use cdc_core::{Failure, Record, RecordHead};
+use cdc_core::{Failure, HeadRef, Record};
 
 use crate::bulk::{Entry, Op};
 use crate::config::{DeleteOn, IdFrom, IndexConfig, Versions};
@@ -93,11 +93,11 @@ impl Encoder {
     /// Encodes one record.
     pub(crate) fn encode<'a>(&'a mut self, record: &Record<'a>) -> Encoded<'a> {
         if let Some(failure) = record.failure() {
-            let route = Arc::new(Route::nowhere(&record.head.topic));
+            let route = Arc::new(Route::nowhere(record.head.topic));
             let place = Place::new(&route, record);
             return Encoded::Failed { place, failure };
         }
-        let Some(entry) = self.routes.find(&record.head.topic) else {
+        let Some(entry) = self.routes.find(record.head.topic) else {
             return Encoded::NewTopic;
         };
         let place = Place::new(&entry.route, record);
@@ -143,7 +143,7 @@ impl Encoder {
             if reading.event == Event::Tombstone && before == deletion {
                 return Encoded::Skip(Skipped::Tombstone);
             }
-            if let (Event::Delete, Some(entry)) = (reading.event, self.routes.find(&record.head.topic)) {
+            if let (Event::Delete, Some(entry)) = (reading.event, self.routes.find(record.head.topic)) {
                 entry.partitions.at(record.head).deleted = deletion;
             }
         }
@@ -241,8 +241,8 @@ impl Encoder {
 
     /// Whether a tombstone from which no `_id` can be had adds nothing: before it in its partition stood a delete event, which
     /// had the row. It comes alone where that was read in an earlier run, or is gone by the topic's compaction.
-    fn is_left_to_its_event(&mut self, head: &RecordHead, reading: &Reading<'_>) -> bool {
-        let Some(entry) = self.routes.find(&head.topic) else {
+    fn is_left_to_its_event(&mut self, head: HeadRef<'_>, reading: &Reading<'_>) -> bool {
+        let Some(entry) = self.routes.find(head.topic) else {
             return false;
         };
         if reading.event != Event::Tombstone || entry.flat {
@@ -281,7 +281,7 @@ impl Encoder {
     }
 
     fn version(&mut self, record: &Record<'_>, reading: &Reading<'_>) -> Result<Version, NoVersion> {
-        let Some(entry) = self.routes.find(&record.head.topic) else {
+        let Some(entry) = self.routes.find(record.head.topic) else {
             return Err(NoVersion::Position);
         };
         let floors = &mut entry.partitions.at(record.head).floors;
@@ -330,16 +330,16 @@ impl Encoder {
 
     /// Versions never fall along a partition. So the last one is not above a tombstone's own, and not below that of the
     /// state which the tombstone ends.
-    fn last_version(&mut self, head: &RecordHead) -> Option<u64> {
-        self.routes.find(&head.topic)?.partitions.at(head).version
+    fn last_version(&mut self, head: HeadRef<'_>) -> Option<u64> {
+        self.routes.find(head.topic)?.partitions.at(head).version
     }
 
-    fn note_version(&mut self, head: &RecordHead, version: Version) {
+    fn note_version(&mut self, head: HeadRef<'_>, version: Version) {
         // The engine's own records carry a version, tombstones too.
         if self.versions != Versions::ExternalFromWal || version.unsure || !head.version_lsn.is_zero() {
             return;
         }
-        if let (Some(version), Some(entry)) = (version.number, self.routes.find(&head.topic)) {
+        if let (Some(version), Some(entry)) = (version.number, self.routes.find(head.topic)) {
             entry.partitions.at(head).version = Some(version);
         }
     }
@@ -380,7 +380,7 @@ fn write(
     raw: &[u8],
     shape: Option<&crate::convert::Shape>,
     timestamps: Option<&[String]>,
-    head: &RecordHead,
+    head: HeadRef<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), json::Malformed> {
     let start = out.len();
@@ -418,7 +418,7 @@ fn write(
 
 /// The `_id` of a record without a key: the place that is the same in every replay, so that a repeated record is one
 /// document. False for a snapshot row, which has no such place: the server chooses, and a second snapshot adds it again.
-fn place_id(head: &RecordHead, snapshot: bool, id: &mut String) -> bool {
+fn place_id(head: HeadRef<'_>, snapshot: bool, id: &mut String) -> bool {
     let mut bytes = std::mem::take(id).into_bytes();
     bytes.clear();
     let p = head.position;
@@ -433,7 +433,7 @@ fn place_id(head: &RecordHead, snapshot: bool, id: &mut String) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cdc_core::{Lsn, Position, Topic};
+    use cdc_core::{Lsn, Position, RecordHead, Topic};
 
     use super::*;
     use crate::connect_schema::Schema;
@@ -467,9 +467,16 @@ mod tests {
             (r#"{"x":1}"#, &[], r#"{"@timestamp":5,"x":1}"#),
         ] {
             let mut out = b"before".to_vec();
-            write(raw.as_bytes(), Some(&shape), Some(fields), &head, &mut out).unwrap();
+            write(
+                raw.as_bytes(),
+                Some(&shape),
+                Some(fields),
+                (&head).into(),
+                &mut out,
+            )
+            .unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), format!("before{want}"));
         }
-        assert!(write(b"[]", None, Some(&fields), &head, &mut Vec::new()).is_err());
+        assert!(write(b"[]", None, Some(&fields), (&head).into(), &mut Vec::new()).is_err());
     }
 }

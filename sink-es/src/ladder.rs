@@ -165,7 +165,7 @@ mod tests {
         let mut batch = Batch::default();
         batch.buf().extend_from_slice(value.as_bytes());
         batch.mark_value();
-        batch.finish(RecordHead {
+        batch.finish(&RecordHead {
             topic: Arc::new(Topic { name: "t".into() }),
             partition,
             timestamp_ms: Some(130),

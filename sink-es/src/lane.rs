@@ -223,7 +223,7 @@ mod tests {
 
     fn push(waiting: &mut Waiting, id: &str, max_docs: usize) {
         let mut batch = cdc_core::Batch::default();
-        batch.finish(cdc_core::RecordHead {
+        batch.finish(&cdc_core::RecordHead {
             topic: Arc::new(cdc_core::Topic { name: "t".into() }),
             partition: None,
             timestamp_ms: None,
@@ -232,7 +232,7 @@ mod tests {
         });
         let record = batch.records().next().unwrap();
         let entry = Entry {
-            place: Place::new(&Arc::new(Route::nowhere(&record.head.topic)), &record),
+            place: Place::new(&Arc::new(Route::nowhere(record.head.topic)), &record),
             id: Some(id),
             routing: None,
             hash: u64::from(id.as_bytes()[0]),

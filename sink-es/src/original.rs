@@ -98,12 +98,12 @@ mod tests {
         batch.mark_key();
         batch.header(b"a", Some(b"1"));
         batch.header(b"b", None);
-        batch.finish(head.clone());
+        batch.finish(&head);
         let mut kept = Vec::new();
         keep(&batch.records().next().unwrap(), &mut kept);
         let mut back = Batch::default();
         restore(&kept, &mut back);
-        back.finish(head);
+        back.finish(&head);
         let record = back.records().next().unwrap();
         assert_eq!((record.key, record.value), (Some(&b"k"[..]), None));
         let headers: Vec<_> = record.headers().collect();

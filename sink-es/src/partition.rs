@@ -1,6 +1,6 @@
 //! What is remembered of the partitions of a topic.
 
-use cdc_core::RecordHead;
+use cdc_core::HeadRef;
 
 use crate::version::kafka_offset;
 
@@ -41,7 +41,7 @@ impl<T> Default for Partitions<T> {
 impl<T: Remembered> Partitions<T> {
     /// What is remembered of the partition of a record, [`interrupted`](Remembered::interrupted) if the record stands not
     /// directly behind the last one. To be asked for each record.
-    pub fn at(&mut self, head: &RecordHead) -> &mut T {
+    pub fn at(&mut self, head: HeadRef<'_>) -> &mut T {
         let same = |slot: &Slot<T>| slot.partition == head.partition;
         let known = match self.all.get(self.last) {
             Some(slot) if same(slot) => Some(self.last),
@@ -72,6 +72,8 @@ impl<T: Remembered> Partitions<T> {
 
 #[cfg(test)]
 mod tests {
+    use cdc_core::RecordHead;
+
     use super::*;
     use crate::version::tests::head;
 
@@ -84,19 +86,23 @@ mod tests {
         }
     }
 
+    fn last<'p>(p: &'p mut Partitions<Last>, head: &RecordHead) -> &'p mut u32 {
+        &mut p.at(head.into()).0
+    }
+
     #[test]
     fn what_is_remembered_ends_where_records_do_not_follow_each_other() {
         let mut p = Partitions::<Last>::default();
         let at = |offset| head(0, 0, offset, Some(0));
-        p.at(&at(5)).0 = 1;
-        assert_eq!(p.at(&at(5)).0, 1, "the same record again");
-        p.at(&head(0, 0, 70, Some(1))).0 = 7;
-        assert_eq!(p.at(&at(6)).0, 1);
-        assert_eq!(p.at(&at(8)).0, 0, "one was left out");
-        p.at(&at(9)).0 = 2;
-        assert_eq!(p.at(&at(7)).0, 0, "read again");
-        assert_eq!(p.at(&head(0, 0, 71, Some(1))).0, 7);
-        p.at(&head(0, 8, 1, None)).0 = 3;
-        assert_eq!(p.at(&head(0, 16, 1, None)).0, 3, "the engine's own");
+        *last(&mut p, &at(5)) = 1;
+        assert_eq!(*last(&mut p, &at(5)), 1, "the same record again");
+        *last(&mut p, &head(0, 0, 70, Some(1))) = 7;
+        assert_eq!(*last(&mut p, &at(6)), 1);
+        assert_eq!(*last(&mut p, &at(8)), 0, "one was left out");
+        *last(&mut p, &at(9)) = 2;
+        assert_eq!(*last(&mut p, &at(7)), 0, "read again");
+        assert_eq!(*last(&mut p, &head(0, 0, 71, Some(1))), 7);
+        *last(&mut p, &head(0, 8, 1, None)) = 3;
+        assert_eq!(*last(&mut p, &head(0, 16, 1, None)), 3, "the engine's own");
     }
 }

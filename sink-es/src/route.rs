@@ -73,7 +73,7 @@ impl Place {
         let head = record.original().head;
         Self {
             route: Arc::clone(route),
-            topic: Arc::clone(&head.topic),
+            topic: Arc::clone(head.topic),
             partition: head.partition,
             offset: kafka_offset(head),
             position: head.position,

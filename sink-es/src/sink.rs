@@ -200,8 +200,8 @@ impl IndexSink {
                 break Pause::End;
             };
             match self.encoder.encode(record) {
-                Encoded::NewTopic => break Pause::Topic(Arc::clone(&record.head.topic)),
-                Encoded::NewSchema(schema) => break Pause::Schema(Arc::clone(&record.head.topic), schema),
+                Encoded::NewTopic => break Pause::Topic(Arc::clone(record.head.topic)),
+                Encoded::NewSchema(schema) => break Pause::Schema(Arc::clone(record.head.topic), schema),
                 Encoded::Unknown(entry, unknown) => {
                     let lookup = Lookup::new(entry, unknown);
                     records.next();

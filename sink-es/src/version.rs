@@ -1,6 +1,6 @@
 //! Where a document's version comes from.
 
-use cdc_core::{Lsn, Record, RecordHead};
+use cdc_core::{HeadRef, Lsn, Record};
 
 use crate::config::Versions;
 use crate::envelope::EnvelopeReader;
@@ -55,7 +55,7 @@ impl NoVersion {
 
 /// The offset of a record consumed from Kafka. Such records have no commit position of their own, and carry the offset in
 /// its place (see [`RecordHead::position`]).
-pub(crate) fn kafka_offset(head: &RecordHead) -> Option<u64> {
+pub(crate) fn kafka_offset(head: HeadRef<'_>) -> Option<u64> {
     (head.position.commit_lsn.is_zero() && head.partition.is_some()).then_some(head.position.seq)
 }
 
@@ -210,7 +210,7 @@ fn number(text: &[u8]) -> Option<u64> {
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use cdc_core::{Batch, Position, Topic};
+    use cdc_core::{Batch, Position, RecordHead, Topic};
 
     use super::*;
 
@@ -333,7 +333,7 @@ pub(crate) mod tests {
         if let Some(value) = header {
             batch.header(b"v", Some(value.as_bytes()));
         }
-        batch.finish(head.clone());
+        batch.finish(head);
         batch
     }
 }

@@ -123,7 +123,7 @@ async fn through_sink(plan: &Plan, index: &str) -> Result<Duration> {
                 r#","source":{{"lsn":{id},"ts_ms":1}},"op":"c","ts_ms":1}}"#
             )?;
             batch.mark_value();
-            batch.finish(RecordHead {
+            batch.finish(&RecordHead {
                 topic: Arc::clone(&topic),
                 partition: Some(0),
                 timestamp_ms: None,

@@ -91,7 +91,7 @@ async fn write(
         batch.mark_key();
         batch.buf().extend_from_slice(values.get(n));
         batch.mark_value();
-        batch.finish(RecordHead {
+        batch.finish(&RecordHead {
             topic: Arc::clone(topic),
             partition: None,
             timestamp_ms: None,

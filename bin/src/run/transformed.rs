@@ -124,7 +124,7 @@ impl Transformed {
 
     fn changed(&mut self, raw: &Raw<'_>, out: &mut Batch) -> Result<(), Stuck> {
         let cannot = |stage, what: &str, e: &ConvertError| Stuck::at_converter(stage, what, raw.head, e);
-        let mut head = raw.head.clone();
+        let mut head = raw.head.to_head();
         // The transforms may take away what tells the version.
         head.version_lsn = self.version_of(raw);
         let context = Context {
@@ -244,7 +244,7 @@ impl Transformed {
         }
         let mut head = record.head;
         if head.topic.name == raw.head.topic.name {
-            head.topic = Arc::clone(&raw.head.topic);
+            head.topic = Arc::clone(raw.head.topic);
         } else {
             head.topic = Arc::clone(
                 self.topics
@@ -252,7 +252,7 @@ impl Transformed {
                     .or_insert_with(|| Arc::clone(&head.topic)),
             );
         }
-        out.finish(head);
+        out.finish(&head);
         Ok(())
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn produce(
         for (name, value) in headers {
             batch.header(name.as_bytes(), value.map(str::as_bytes));
         }
-        batch.finish(RecordHead {
+        batch.finish(&RecordHead {
             topic: Arc::clone(&topic),
             partition: Some(0),
             timestamp_ms: None,

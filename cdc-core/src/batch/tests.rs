@@ -20,12 +20,12 @@ fn records_come_back_as_written() {
     b.header(b"h", Some(b"v"));
     b.buf().extend_from_slice(b"v1");
     b.mark_value();
-    b.finish(head());
+    b.finish(&head());
     b.tombstone_of_last();
     b.buf().extend_from_slice(b"half");
     b.mark_key();
     b.discard();
-    b.finish(head());
+    b.finish(&head());
     let got: Vec<_> = b
         .records()
         .map(|r| (r.key, r.value, r.headers().count()))
@@ -49,14 +49,14 @@ fn the_original_goes_beside_what_became_of_it() {
     came.buf().extend_from_slice(b"before");
     came.mark_value();
     came.header(b"h", Some(b"1"));
-    came.finish(head());
+    came.finish(&head());
     let raw = came.records().next().unwrap();
     let mut b = Batch::default();
     b.keep_original(&raw);
     b.header(b"new", None);
     b.buf().extend_from_slice(b"after");
     b.mark_value();
-    b.finish(head());
+    b.finish(&head());
     b.keep_original(&raw);
     b.header(b"half", None);
     b.buf().extend_from_slice(b"half");
@@ -67,7 +67,7 @@ fn the_original_goes_beside_what_became_of_it() {
     b.finish_failed(&raw, failure.clone());
     b.buf().extend_from_slice(b"next");
     b.mark_value();
-    b.finish(head());
+    b.finish(&head());
     let same = |r: Record<'_>| {
         let headers: Vec<_> = r.headers().collect();
         assert_eq!((r.key, r.value), (Some(&b"k"[..]), Some(&b"before"[..])));

@@ -28,7 +28,11 @@ const ROWS: usize = 2;
 /// The tables by their plans.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AvroRows {
-    known: HashMap<u64, Option<Box<AvroRow>>>,
+    /// Places among the rows.
+    known: HashMap<u64, usize>,
+    rows: Vec<Option<Box<AvroRow>>>,
+    /// The plan asked for last, and its place.
+    last: Option<(u64, usize)>,
 }
 
 /// How the rows of one table are written.
@@ -41,22 +45,44 @@ pub(super) struct AvroRow {
 }
 
 impl AvroRows {
+    #[inline]
     pub(super) fn of(
         &mut self,
         plan: &RelationPlan,
         key: &mut dyn Converter,
         value: &mut dyn Converter,
     ) -> Option<&mut AvroRow> {
+        let at = match self.last {
+            Some((id, at)) if id == plan.source.id => at,
+            _ => self.find(plan, key, value)?,
+        };
+        self.rows.get_mut(at)?.as_deref_mut()
+    }
+
+    #[inline(never)]
+    fn find(
+        &mut self,
+        plan: &RelationPlan,
+        key: &mut dyn Converter,
+        value: &mut dyn Converter,
+    ) -> Option<usize> {
         let id = plan.source.id;
-        if !self.known.contains_key(&id) {
-            // A failure is not kept: the registry may answer the next time.
-            let row = AvroRow::new(plan, key, value).ok()?;
-            if self.known.len() >= TABLES {
-                self.known.clear();
+        let at = match self.known.get(&id) {
+            Some(at) => *at,
+            None => {
+                // A failure is not kept: the registry may answer the next time.
+                let row = AvroRow::new(plan, key, value).ok()?;
+                if self.known.len() >= TABLES {
+                    self.known.clear();
+                    self.rows.clear();
+                }
+                self.rows.push(row.map(Box::new));
+                self.known.insert(id, self.rows.len() - 1);
+                self.rows.len() - 1
             }
-            self.known.insert(id, row.map(Box::new));
-        }
-        self.known.get_mut(&id)?.as_deref_mut()
+        };
+        self.last = Some((id, at));
+        Some(at)
     }
 }
 
@@ -94,7 +120,6 @@ impl AvroRow {
 #[derive(Clone, Copy, Debug)]
 struct Change<'a> {
     op: Operation,
-    key: Image<'a>,
     before: Option<Image<'a>>,
     after: Option<Image<'a>>,
 }
@@ -148,9 +173,10 @@ impl Encoder {
         let failures = &self.shared.failures;
         let row_of = |image| RowImage::new(image, &plan.identifier, failures);
         let scratch = &mut row.scratch;
-        if let (Some(key), Some(form)) = (&plan.key, &row.key) {
+        let newest = change.after.as_ref().or(change.before.as_ref());
+        if let (Some(key), Some(form), Some(image)) = (&plan.key, &row.key, newest) {
             out.head(&form.head, form.head.len());
-            if !write_columns(&key.columns, &form.members, row_of(&change.key), scratch, out)? {
+            if !write_columns(&key.columns, &form.members, row_of(image), scratch, out)? {
                 return Ok(false);
             }
             out.mark_key();
@@ -200,14 +226,12 @@ fn change<'a>(plan: &RelationPlan, op: RowOp<'a>) -> Option<Change<'a>> {
             }
             Change {
                 op: Operation::Update,
-                key: after,
                 before,
                 after: Some(after),
             }
         }
         RowOp::Delete(old) => Change {
             op: Operation::Delete,
-            key: Image::Old(old),
             before: Some(Image::Old(old)),
             after: None,
         },
@@ -218,7 +242,6 @@ fn change<'a>(plan: &RelationPlan, op: RowOp<'a>) -> Option<Change<'a>> {
 fn fresh(op: Operation, image: Image<'_>) -> Change<'_> {
     Change {
         op,
-        key: image,
         before: None,
         after: Some(image),
     }
@@ -311,7 +334,7 @@ impl Scratch {
 struct AvroTail {
     of: Option<Facts>,
     bytes: Vec<u8>,
-    /// The record's own position; where its digits end in `sequence`, and where its number is in `lsn`.
+    /// The position in the bytes; where its digits end in `sequence`, and where its number is in `lsn`.
     lsn: Lsn,
     digits: usize,
     number: Range<usize>,
@@ -322,17 +345,33 @@ impl AvroTail {
     /// Appends the tail; false, with nothing appended, if it must go the other way.
     #[inline]
     fn write(&mut self, form: &AvroForm, ending: &Ending<'_>, out: &mut Batch) -> bool {
-        let facts = ending.facts();
-        if (facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn))
-            && !self.render(form, ending, facts)
-        {
-            return false;
+        let lsn = ending.context.lsn;
+        if ending.has(self.of.as_ref()) {
+            if lsn == self.lsn {
+                out.bytes(&self.bytes);
+                return true;
+            }
+            let number = varint(lsn.0.cast_signed());
+            let number = number.as_bytes();
+            if let Some(digits) = last_digits(lsn, self.lsn)
+                && number.len() == self.number.len()
+            {
+                let bytes = out.append(&self.bytes);
+                put_last(digits, bytes.get_mut(..self.digits));
+                if let Some(place) = bytes.get_mut(self.number.clone()) {
+                    place.copy_from_slice(number);
+                }
+                return true;
+            }
         }
-        out.bytes(&self.bytes);
-        true
+        let rendered = self.render(form, ending);
+        if rendered {
+            out.bytes(&self.bytes);
+        }
+        rendered
     }
 
-    fn render(&mut self, form: &AvroForm, ending: &Ending<'_>, facts: Option<Facts>) -> bool {
+    fn render(&mut self, form: &AvroForm, ending: &Ending<'_>) -> bool {
         self.of = None;
         self.json.clear();
         self.bytes.clear();
@@ -349,29 +388,9 @@ impl AvroTail {
         self.digits = sequence.end.saturating_sub(2);
         self.number = lsn.end.saturating_sub(number.as_bytes().len())..lsn.end;
         let there = |end: usize, bytes: &[u8]| self.bytes.get(..end).is_some_and(|b| b.ends_with(bytes));
-        self.of = facts.filter(|_| there(self.digits, digits) && there(self.number.end, number.as_bytes()));
-        true
-    }
-
-    /// Puts another position in its places; false, with nothing changed, if more than its last digits differ.
-    #[inline]
-    fn reposition(&mut self, lsn: Lsn) -> bool {
-        if lsn == self.lsn {
-            return true;
-        }
-        let Some(digits) = last_digits(lsn, self.lsn) else {
-            return false;
-        };
-        let number = varint(lsn.0.cast_signed());
-        let number = number.as_bytes();
-        if number.len() != self.number.len() {
-            return false;
-        }
-        if let Some(place) = self.bytes.get_mut(self.number.clone()) {
-            place.copy_from_slice(number);
-        }
-        put_last(digits, self.bytes.get_mut(..self.digits));
-        self.lsn = lsn;
+        self.of = ending
+            .facts()
+            .filter(|_| there(self.digits, digits) && there(self.number.end, number.as_bytes()));
         true
     }
 }

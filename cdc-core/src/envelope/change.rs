@@ -24,7 +24,7 @@ struct Change<'a> {
 }
 
 impl Encoder {
-    #[inline]
+    #[inline(always)]
     pub(super) fn row_directly(
         &mut self,
         plan: &RelationPlan,

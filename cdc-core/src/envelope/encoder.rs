@@ -21,7 +21,7 @@ use super::transaction::Transaction;
 use crate::filter::Capture;
 use crate::schema::{Table, TypeCatalog};
 use crate::telemetry::RECORDS_SKIPPED;
-use crate::{Batch, Error, ErrorKind, RecordHead};
+use crate::{Batch, Error, ErrorKind, HeadRef};
 
 /// Writes events as records into batches.
 ///
@@ -260,9 +260,9 @@ impl Shared {
 }
 
 /// Head of a record whose partition the partitioner chooses.
-pub(super) fn head(topic: &Arc<crate::Topic>, c: &EventContext) -> RecordHead {
-    RecordHead {
-        topic: Arc::clone(topic),
+pub(super) fn head<'a>(topic: &'a Arc<crate::Topic>, c: &EventContext) -> HeadRef<'a> {
+    HeadRef {
+        topic,
         partition: None,
         timestamp_ms: None,
         position: c.position,

@@ -52,6 +52,7 @@ impl Headers {
     }
 
     /// Adds the context headers.
+    #[inline]
     pub(super) fn context(&self, out: &mut Batch) {
         for (name, value) in &self.context {
             out.header(name, Some(value));
@@ -59,16 +60,21 @@ impl Headers {
     }
 
     /// Adds the position header if it is wanted; `sub` numbers the records of one row. `scratch` is overwritten.
+    #[inline]
     pub(super) fn position(&self, at: Position, sub: u64, scratch: &mut Vec<u8>, out: &mut Batch) {
-        if !self.position {
-            return;
+        if self.position {
+            write_position(at, sub, scratch, out);
         }
-        scratch.clear();
-        number(Some(at.commit_lsn.0), scratch);
-        scratch.push(b':');
-        number(Some(at.seq), scratch);
-        scratch.push(b':');
-        number(Some(sub), scratch);
-        out.header(POSITION_HEADER.as_bytes(), Some(scratch));
     }
+}
+
+#[inline(never)]
+fn write_position(at: Position, sub: u64, scratch: &mut Vec<u8>, out: &mut Batch) {
+    scratch.clear();
+    number(Some(at.commit_lsn.0), scratch);
+    scratch.push(b':');
+    number(Some(at.seq), scratch);
+    scratch.push(b':');
+    number(Some(sub), scratch);
+    out.header(POSITION_HEADER.as_bytes(), Some(scratch));
 }

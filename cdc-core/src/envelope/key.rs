@@ -34,7 +34,7 @@ pub(super) struct KeyPlan {
 
 impl KeyPlan {
     /// Appends the key as a record's key has it. `scratch` is overwritten.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(
         &self,
         row: RowImage<'_>,

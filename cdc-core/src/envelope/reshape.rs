@@ -20,7 +20,7 @@ use crate::record::{Header, Record, SchemaAndValue, SchemaCache};
 use crate::telemetry::RECORDS_SKIPPED;
 use crate::transform::{Chain, Stuck};
 use crate::types::DecimalFormat;
-use crate::{Batch, Error, FailedStage, RecordHead, Topic};
+use crate::{Batch, Error, FailedStage, HeadRef, Topic};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -201,7 +201,7 @@ impl Reshaper {
         };
         if self.chain.is_empty() {
             let content = Content {
-                head: encoded.head.clone(),
+                head: encoded.head,
                 headers: &self.headers(encoded, schemas).map_err(unreadable)?,
                 key: Side::Encoded(encoded.key, schemas.key),
                 value: Side::Encoded(encoded.value, Some(schemas.value)),
@@ -209,7 +209,7 @@ impl Reshaper {
             if self.keep_originals {
                 out.keep_original(encoded);
             }
-            return self.write(content, encoded, out);
+            return self.write(&content, encoded, out);
         }
         let mut record = self.read(encoded, schemas).map_err(unreadable)?;
         if encoded.value.is_none() {
@@ -220,19 +220,19 @@ impl Reshaper {
         let Some(mut record) = changed.map_err(|e| Stuck::at_step(&e))? else {
             return Ok(());
         };
-        if !Arc::ptr_eq(&record.head.topic, &encoded.head.topic) {
+        if !Arc::ptr_eq(&record.head.topic, encoded.head.topic) {
             self.one_of_each(&mut record);
         }
         if self.keep_originals {
             out.keep_original(encoded);
         }
         let content = Content {
-            head: record.head,
+            head: HeadRef::from(&record.head),
             headers: &record.headers,
             key: Side::Read(&record.key),
             value: Side::Read(&record.value),
         };
-        self.write(content, encoded, out)
+        self.write(&content, encoded, out)
     }
 
     /// Takes the one topic of a name.
@@ -247,7 +247,7 @@ impl Reshaper {
 
     fn read(&mut self, encoded: &Encoded<'_>, schemas: Schemas<'_>) -> Result<Record, ConvertError> {
         Ok(Record {
-            head: encoded.head.clone(),
+            head: encoded.head.to_head(),
             key: read(&mut self.readers, encoded.key, schemas.key)?,
             value: read(&mut self.readers, encoded.value, Some(schemas.value))?,
             headers: self.headers(encoded, schemas)?,
@@ -272,7 +272,7 @@ impl Reshaper {
         Ok(headers)
     }
 
-    fn write(&mut self, content: Content<'_>, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Stuck> {
+    fn write(&mut self, content: &Content<'_>, encoded: &Encoded<'_>, out: &mut Batch) -> Result<(), Stuck> {
         let context = Context {
             topic: &content.head.topic.name,
             headers: content.headers,
@@ -318,7 +318,7 @@ impl Reshaper {
 
 /// A record on its way to the converters.
 struct Content<'a> {
-    head: RecordHead,
+    head: HeadRef<'a>,
     headers: &'a [Header],
     key: Side<'a>,
     value: Side<'a>,

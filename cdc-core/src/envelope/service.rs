@@ -14,7 +14,7 @@ use crate::connect::Schema;
 use crate::row::Datum;
 use crate::schema::{Column, TypeCatalog, TypeInfo, TypeKind};
 use crate::types::ColumnWriter;
-use crate::{Batch, Error, ErrorKind, RecordHead, Topic, json};
+use crate::{Batch, Error, ErrorKind, HeadRef, Topic, json};
 
 /// Topics and wrappers of the records that are not rows.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl Encoder {
             json::write_i64(buf, c.now_ns.div_euclid(1_000_000));
             buf.push(b'}');
         });
-        out.finish(RecordHead {
+        out.finish(HeadRef {
             partition: Some(0),
             ..head(&kind.topic, c)
         });

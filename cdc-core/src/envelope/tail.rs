@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::event::EventContext;
+use super::event::{EventContext, SnapshotMarker};
 use super::format::Operation;
 use super::source::{SourceBlock, SourceTable};
-use crate::append::Append;
-use crate::{Lsn, json};
+use crate::append::Append as _;
+use crate::{Batch, Lsn, json};
 
 /// What the tail of a record is made from.
 #[derive(Clone, Copy, Debug)]
@@ -21,46 +21,49 @@ pub(super) struct Ending<'a> {
 
 /// What a tail depends on besides the record's own position.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts([u64; 7]);
-
-impl PartialEq for Facts {
-    /// All words at once, without the call that arrays of this size are compared by.
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        let pairs = self.0.iter().zip(&other.0);
-        pairs.fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
-    }
+pub(super) struct Facts {
+    now_ns: i64,
+    table: u64,
+    commit_us: i64,
+    last_commit_lsn: Option<Lsn>,
+    xid: Option<u32>,
+    xmin: Option<u64>,
+    op: Operation,
+    snapshot: SnapshotMarker,
 }
 
-impl Eq for Facts {}
-
 impl Ending<'_> {
+    /// Whether a tail of these facts is this one's but for the record's own position. Compared one by one: they need not be
+    /// put together for it.
+    #[inline(always)]
+    pub(super) fn has(&self, facts: Option<&Facts>) -> bool {
+        let c = self.context;
+        facts.is_some_and(|f| {
+            f.now_ns == c.now_ns
+                && f.table == self.table.id
+                && f.op == self.op
+                && f.commit_us == c.commit_us
+                && f.last_commit_lsn == c.last_commit_lsn
+                && f.xid == c.xid
+                && f.xmin == self.block.xmin
+                && f.snapshot == c.snapshot
+                && c.origin.is_none()
+        })
+    }
+
     /// None if there is more in the tail than this, which few have.
-    #[inline]
     pub(super) fn facts(&self) -> Option<Facts> {
         let c = self.context;
-        if c.origin.is_some() {
-            return None;
-        }
-        let (last_commit, xmin) = (c.last_commit_lsn, self.block.xmin);
-        Some(Facts([
-            self.table.id,
-            c.commit_us.cast_unsigned(),
-            c.now_ns.cast_unsigned(),
-            c.xid.map_or(u64::MAX, u64::from),
-            last_commit.map_or(0, |lsn| lsn.0),
-            xmin.unwrap_or(0),
-            u64::from_le_bytes([
-                self.op.code(),
-                c.snapshot as u8,
-                last_commit.is_some().into(),
-                xmin.is_some().into(),
-                0,
-                0,
-                0,
-                0,
-            ]),
-        ]))
+        c.origin.is_none().then_some(Facts {
+            now_ns: c.now_ns,
+            table: self.table.id,
+            commit_us: c.commit_us,
+            last_commit_lsn: c.last_commit_lsn,
+            xid: c.xid,
+            xmin: self.block.xmin,
+            op: self.op,
+            snapshot: c.snapshot,
+        })
     }
 
     /// Appends a tail whose transaction block is null; says where in `out` the record's own position stands, twice.
@@ -72,13 +75,15 @@ impl Ending<'_> {
     }
 }
 
-/// The tail written last. Those of a transaction's changes to one table differ by nothing but the position of the
+/// The tail rendered last. Those of a transaction's changes to one table differ by nothing but the position of the
 /// record itself, whose last digits are put in their places.
+///
+/// They are put into what was appended: a text that is read right after it was changed in a few bytes is read slowly.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tail {
     of: Option<Facts>,
     text: Vec<u8>,
-    /// The record's own position, and where it stands in the text.
+    /// The position in the text, and where it stands there.
     lsn: Lsn,
     own: [Range<usize>; 2],
 }
@@ -86,35 +91,26 @@ pub(super) struct Tail {
 impl Tail {
     /// Appends the tail of a record without a transaction block.
     #[inline]
-    pub(super) fn write<O: Append>(&mut self, ending: &Ending<'_>, out: &mut O) {
-        let facts = ending.facts();
-        if facts.is_none() || self.of != facts || !self.reposition(ending.context.lsn) {
-            self.text.clear();
-            self.own = ending.render(&mut self.text);
-            (self.of, self.lsn) = (facts, ending.context.lsn);
+    pub(super) fn write(&mut self, ending: &Ending<'_>, out: &mut Batch) {
+        let lsn = ending.context.lsn;
+        if ending.has(self.of.as_ref()) {
+            // As all rows of a snapshot have it.
+            if lsn == self.lsn {
+                return out.bytes(&self.text);
+            }
+            // Incremental snapshots have null in the second place.
+            if let Some(digits) = last_digits(lsn, self.lsn)
+                && self.own[0].len() == self.own[1].len()
+            {
+                let place = out.append(&self.text);
+                put_last(digits, place.get_mut(..self.own[0].end));
+                return put_last(digits, place.get_mut(..self.own[1].end));
+            }
         }
+        self.text.clear();
+        self.own = ending.render(&mut self.text);
+        (self.of, self.lsn) = (ending.facts(), lsn);
         out.bytes(&self.text);
-    }
-
-    /// Puts another position in its places; false, with nothing changed, if more than its last digits differ.
-    #[inline]
-    fn reposition(&mut self, lsn: Lsn) -> bool {
-        // As all rows of a snapshot have it.
-        if lsn == self.lsn {
-            return true;
-        }
-        let Some(digits) = last_digits(lsn, self.lsn) else {
-            return false;
-        };
-        // Incremental snapshots have null in the second place.
-        if self.own[0].len() != self.own[1].len() {
-            return false;
-        }
-        for place in &self.own {
-            put_last(digits, self.text.get_mut(..place.end));
-        }
-        self.lsn = lsn;
-        true
     }
 }
 
@@ -203,7 +199,7 @@ mod tests {
                 for (k, c) in [(i, first), (j, second)] {
                     let (table, block) = (&tables[(i + k) % 2], [&block, &other_xmin][(j + k) % 2]);
                     let op = [Operation::Create, Operation::Delete][(i * j) % 2];
-                    let (mut again, mut rendered) = (Vec::new(), Vec::new());
+                    let (mut again, mut rendered) = (Batch::default(), Vec::new());
                     let ending = Ending {
                         block,
                         table,
@@ -214,7 +210,7 @@ mod tests {
                     used.write(&ending, &mut again);
                     ending.render(&mut rendered);
                     assert_eq!(
-                        String::from_utf8(again).unwrap(),
+                        String::from_utf8(again.written(0..again.bytes_len()).to_vec()).unwrap(),
                         String::from_utf8(rendered).unwrap()
                     );
                 }

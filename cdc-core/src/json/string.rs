@@ -1,8 +1,10 @@
 //! Strings: `"`, `\`, the control characters below U+0020 and every character outside the basic multilingual plane (as an
 //! upper-case surrogate pair) are escaped; all else is copied.
 
+use wide::u8x16;
+
 use crate::append::{Append, Few};
-use crate::block::{BLOCK, Text, before_first, block_at, words};
+use crate::block::{BLOCK, Text, block_at};
 
 /// Appends `s` as a JSON string, quotes included.
 ///
@@ -19,7 +21,8 @@ pub(crate) fn write_text<O: Append>(out: &mut O, text: Text<'_>) {
     if text.len() < BLOCK {
         let spare;
         let block = block_at!(text, 0, spare);
-        if is_plain_head(block, text.len()) {
+        // Flags of what follows the text do not count.
+        if special(block) & !(u32::MAX << text.len()) == 0 {
             return out.quoted(block, text.len());
         }
         out.head(b"\"", 1);
@@ -37,7 +40,7 @@ fn write_long<O: Append>(out: &mut O, text: Text<'_>) {
     let (blocks, rest) = text.as_bytes().as_chunks();
     let mut plain = 0;
     for block in blocks {
-        if any_special(block) {
+        if special(block) != 0 {
             break;
         }
         out.head(block, BLOCK);
@@ -46,7 +49,7 @@ fn write_long<O: Append>(out: &mut O, text: Text<'_>) {
     // The last bytes are looked at and copied in a whole block, with some of the others a second time.
     if let Some(last) = text.as_bytes().last_chunk()
         && plain + rest.len() == text.len()
-        && !any_special(last)
+        && special(last) == 0
     {
         return out.last(last, rest.len());
     }
@@ -62,22 +65,24 @@ pub fn write_escaped(out: &mut Vec<u8>, s: &[u8]) {
 /// Appends the inside of the string of the first `len` bytes of a text and of what follows it.
 #[inline(never)]
 fn write_inside<O: Append>(out: &mut O, bytes: &[u8], len: usize) {
-    let Some(text) = Text::first(len, bytes) else {
-        return;
-    };
+    if let Some(text) = Text::first(len, bytes) {
+        out.apart(|out| write_escaping(out, text));
+    }
+}
+
+#[inline(always)]
+fn write_escaping<O: Append>(out: &mut O, text: Text<'_>) {
     let mut at = 0;
     while at < text.len() {
         let spare;
         let block = block_at!(text, at, spare);
         let left = BLOCK.min(text.len() - at);
-        let plain = before_first(block, is_special);
-        if plain >= left {
-            out.head(block, left);
-            at += left;
-            continue;
-        }
+        let plain = (special(block) | 1 << left).trailing_zeros() as usize;
         out.head(block, plain);
         at += plain;
+        if plain == left {
+            continue;
+        }
         match block.get(plain) {
             Some(special @ (b'"' | b'\\')) => {
                 out.head(&[b'\\', *special], 2);
@@ -92,55 +97,19 @@ fn write_inside<O: Append>(out: &mut O, bytes: &[u8], len: usize) {
     }
 }
 
-/// Whether a byte is not copied as it is.
+/// Flags the bytes of a block that are not copied as they are: a bit for each, the lowest one for the first.
 #[inline(always)]
-fn is_special(b: u8) -> bool {
-    (b.wrapping_sub(0x20) >= 0xd0) | (b == b'"') | (b == b'\\')
-}
-
-/// Whether any byte of a block is not copied as it is. With flags of two kinds, so that the compiler makes vector instructions
-/// of it.
-#[inline(always)]
-fn any_special(block: &[u8; BLOCK]) -> bool {
-    let (mut most, mut slash) = (0, 0);
-    for b in block {
-        most |= u8::from((b.wrapping_sub(0x20) >= 0xd0) | (*b == b'"'));
-        slash |= u8::from(*b == b'\\');
-    }
-    (most | slash) != 0
-}
-
-/// Whether the first `n` bytes of a block, fewer than all, are copied as they are; of none it need not be told.
-#[inline(always)]
-fn is_plain_head(block: &[u8; BLOCK], n: usize) -> bool {
-    let (low, high) = words(u128::from_le_bytes(*block));
-    // Flags of what follows are shifted out.
-    let flags = if n <= 8 {
-        special_bytes(low) << (64_usize.wrapping_sub(8 * n) & 63)
-    } else {
-        special_bytes(low) | special_bytes(high) << (128_usize.wrapping_sub(8 * n) & 63)
-    };
-    flags == 0
-}
-
-/// Index of the lowest byte that is flagged.
-#[inline]
-fn lowest(flags: u64) -> usize {
-    (flags.trailing_zeros() / 8) as usize
+fn special(block: &[u8; BLOCK]) -> u32 {
+    let block = u8x16::new(*block);
+    // From 0xf0 on and below 0x20.
+    let moved = block - u8x16::splat(0x20);
+    let outside = moved.simd_eq(moved.max(u8x16::splat(0xd0)));
+    let string = block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\'));
+    (outside | string).to_bitmask()
 }
 
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
-
-/// Flags the bytes that are not copied as they are; only the lowest flag is sure to be a true one, for borrows run
-/// upwards.
-#[inline(always)]
-fn special_bytes(x: u64) -> u64 {
-    let low = x.wrapping_sub(ONES * 0x20) & !x;
-    // The addition reaches the highest bit if the three below it are set.
-    let astral = (x & (ONES * 0x70)).wrapping_add(ONES * 0x10) & x;
-    (low | astral) & HIGH | ends_of_string(x)
-}
 
 /// Flags quotes and backslashes; only the lowest flag is sure to be a true one.
 #[inline(always)]
@@ -159,7 +128,7 @@ pub(crate) fn find_string_end(s: &[u8]) -> Option<usize> {
     for (i, word) in words.iter().take(SHORT).enumerate() {
         let found = ends_of_string(u64::from_le_bytes(*word));
         if found != 0 {
-            return Some(i * 8 + lowest(found));
+            return Some(i * 8 + (found.trailing_zeros() / 8) as usize);
         }
     }
     if words.len() > SHORT {

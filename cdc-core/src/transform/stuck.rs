@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::StepFailure;
 use crate::convert::ConvertError;
-use crate::{Error, ErrorKind, FailedStage, Failure, RecordHead};
+use crate::{Error, ErrorKind, FailedStage, Failure, HeadRef};
 
 /// Where and why a record does not get through: for an error that stops, and for a record that goes on as it came.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Stuck {
 impl Stuck {
     /// A converter failed; `what` it could not do, as a clause.
     #[must_use]
-    pub fn at_converter(stage: FailedStage, what: &str, head: &RecordHead, cause: &ConvertError) -> Self {
+    pub fn at_converter(stage: FailedStage, what: &str, head: HeadRef<'_>, cause: &ConvertError) -> Self {
         let transient = cause.is_transient();
         let error =
             Error::new(kind(transient), format!("{what}: {}", Place(head))).with_source(cause.clone());
@@ -73,7 +73,7 @@ fn kind(transient: bool) -> ErrorKind {
 }
 
 /// Which record it is.
-struct Place<'a>(&'a RecordHead);
+struct Place<'a>(HeadRef<'a>);
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

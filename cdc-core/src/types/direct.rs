@@ -66,9 +66,7 @@ impl Direct {
                 let Some(micros) = UtcMicros::of(text) else {
                     return false;
                 };
-                out.head(b"\"", 1);
-                micros.append(out);
-                out.head(b"\"", 1);
+                micros.append_quoted(out);
             }
             Self::Not => return false,
         }

@@ -3,7 +3,7 @@
 use super::calendar::{self, Bounded, Date, MICROS_PER_DAY, MICROS_PER_SECOND, Moment};
 use super::error::{Fault, Written};
 use crate::append::Append;
-use crate::block::Text;
+use crate::block::{BLOCK, Text};
 use crate::json;
 
 /// How a date is written.
@@ -147,9 +147,7 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     if digits == 6
         && let Some(micros) = UtcMicros::of(Text::new(text))
     {
-        out.push(b'"');
-        micros.append(out);
-        out.push(b'"');
+        micros.append_quoted(out);
         return true;
     }
     let Some((clock, fraction)) = text
@@ -188,6 +186,15 @@ fn write_utc(text: &[u8], digits: u8, out: &mut Vec<u8>) -> bool {
     true
 }
 
+#[inline(always)]
+fn block_pair(low: u128, high: u128) -> [u8; 2 * BLOCK] {
+    let mut pair = [0; 2 * BLOCK];
+    let (first, second) = pair.split_at_mut(BLOCK);
+    first.copy_from_slice(&low.to_le_bytes());
+    second.copy_from_slice(&high.to_le_bytes());
+    pair
+}
+
 /// A timestamp in UTC with all six fraction digits, as most are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UtcMicros<'a> {
@@ -215,10 +222,28 @@ impl<'a> UtcMicros<'a> {
     /// Appends it in ISO 8601: `2024-02-29T12:34:56.789123Z`.
     #[inline(always)]
     pub(super) fn append<O: Append>(self, out: &mut O) {
-        out.head(self.date, 10);
-        out.head(b"T", 1);
-        out.head(self.clock, 15);
-        out.head(b"Z", 1);
+        let (low, high) = self.blocks();
+        out.head(&block_pair(low, high), Self::LEN);
+    }
+
+    /// Appends the same between quotes.
+    #[inline(always)]
+    pub(super) fn append_quoted<O: Append>(self, out: &mut O) {
+        const QUOTE: u128 = b'"' as u128;
+        let (low, high) = self.blocks();
+        let end = QUOTE << (8 * (Self::LEN + 1 - BLOCK));
+        let quoted = block_pair(QUOTE | low << 8, low >> 120 | high << 8 | end);
+        out.head(&quoted, Self::LEN + 2);
+    }
+
+    /// Its text in ISO 8601, the first byte the lowest; zeros behind it.
+    #[inline(always)]
+    fn blocks(self) -> (u128, u128) {
+        const TEN: u128 = (1 << 80) - 1;
+        let (date, clock) = (u128::from_le_bytes(*self.date), u128::from_le_bytes(*self.clock));
+        let low = date & TEN | u128::from(b'T') << 80 | clock << 88;
+        let high = clock >> 40 & TEN | u128::from(b'Z') << 80;
+        (low, high)
     }
 }
 

@@ -364,7 +364,7 @@ fn push(batch: &mut Batch, topic: &Arc<Topic>, message: &BorrowedMessage<'_>) {
         batch.buf().extend_from_slice(value);
         batch.mark_value();
     }
-    batch.finish(RecordHead {
+    batch.finish(&RecordHead {
         topic: Arc::clone(topic),
         partition: Some(message.partition()),
         timestamp_ms: message.timestamp().to_millis(),

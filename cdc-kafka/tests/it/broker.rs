@@ -94,7 +94,7 @@ pub(crate) fn push(batch: &mut Batch, topic: &Arc<Topic>, key: Option<&str>, val
         batch.buf().extend_from_slice(value.as_bytes());
         batch.mark_value();
     }
-    batch.finish(head(topic));
+    batch.finish(&head(topic));
 }
 
 /// Where a record goes.

@@ -36,7 +36,7 @@ async fn records_arrive_as_they_were_written() {
     batch.mark_value();
     let mut placed = head(&t);
     (placed.partition, placed.timestamp_ms) = (Some(2), Some(1_700_000_000_123));
-    batch.finish(placed);
+    batch.finish(&placed);
     sink.write(batch).await.unwrap();
     sink.flush().await.unwrap();
     assert_eq!(*sink.durable().borrow(), 1);

@@ -79,7 +79,7 @@ async fn records_come_back_with_all_their_parts() {
     batch.mark_value();
     let mut placed = head(&t);
     placed.timestamp_ms = Some(1_700_000_000_123);
-    batch.finish(placed);
+    batch.finish(&placed);
     push(&mut batch, &t, Some("k"), None);
     sink.write(batch).await.unwrap();
     sink.close().await.unwrap();

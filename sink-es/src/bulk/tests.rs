@@ -20,7 +20,7 @@ fn place() -> Place {
         version_lsn: Lsn::ZERO,
     };
     let mut batch = Batch::default();
-    batch.finish(head);
+    batch.finish(&head);
     Place::new(&route, &batch.records().next().unwrap())
 }
 

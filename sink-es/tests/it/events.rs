@@ -56,7 +56,7 @@ impl Events {
             self.batch.mark_value();
         }
         self.batch.header(b"origin", Some(b"test"));
-        self.batch.finish(RecordHead {
+        self.batch.finish(&RecordHead {
             topic: Arc::clone(&self.topic),
             partition,
             timestamp_ms: None,

@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 use super::super::json::Cursor;
 use super::encode::{short_varint, varint};
 use super::schema::{Member, Node, Width};
 use super::transcode;
 use crate::append::{Append, Few};
-use crate::block::{BLOCK, Text, block_at, words};
+use crate::block::{BLOCK, Text, block_at};
 
 /// What stands before each record of a schema in a topic, and how its members are written.
 #[derive(Clone, Debug)]
@@ -250,42 +252,48 @@ fn copy_utf8<O: Append>(text: Text<'_>, out: &mut O) -> bool {
         let block = block_at!(text, 0, spare);
         out.head(block, len);
         // Without what follows the text.
-        let (low, high) = words(u128::from_le_bytes(*block) & !(u128::MAX << (8 * len)));
-        return (low | high) & HIGH == 0 || is_utf8(text.as_bytes());
+        return beyond_ascii(block) & !(u32::MAX << len) == 0 || is_utf8(text.as_bytes());
     }
     let (blocks, rest) = text.as_bytes().as_chunks();
-    let mut ascii = 0;
+    let mut beyond = 0;
     for block in blocks {
-        if !is_ascii(block) {
-            break;
-        }
         out.head(block, BLOCK);
-        ascii += BLOCK;
+        beyond |= beyond_ascii(block);
     }
     // The last bytes are looked at and copied in a whole block, with some of the others a second time.
-    if let Some(last) = text.as_bytes().last_chunk()
-        && ascii + rest.len() == len
-        && is_ascii(last)
-    {
+    if let Some(last) = text.as_bytes().last_chunk() {
         out.last(last, rest.len());
-        return true;
+        beyond |= beyond_ascii(last);
     }
-    let rest = text.from(ascii).as_bytes();
-    out.bytes(rest);
-    is_utf8(rest)
+    beyond == 0 || is_utf8(text.as_bytes())
 }
 
-const HIGH: u64 = u64::MAX / 255 * 0x80;
-
+/// Flags the bytes of a block that are not ASCII: a bit for each, the lowest one for the first.
 #[inline(always)]
-fn is_ascii(block: &[u8; BLOCK]) -> bool {
-    let (low, high) = words(u128::from_le_bytes(*block));
-    (low | high) & HIGH == 0
+fn beyond_ascii(block: &[u8; BLOCK]) -> u32 {
+    u8x16::new(*block).to_bitmask()
 }
 
+/// Whether a text is UTF-8. ASCII before and behind the others, which most of it is, is not looked at byte by byte.
 #[inline(never)]
 fn is_utf8(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok()
+    let mut others = text.len()..0;
+    let mut note = |at: usize, block: &[u8; BLOCK]| {
+        let beyond = beyond_ascii(block);
+        if beyond != 0 {
+            others.start = others.start.min(at + beyond.trailing_zeros() as usize);
+            others.end = at + (u32::BITS - beyond.leading_zeros()) as usize;
+        }
+    };
+    let Some(last) = text.last_chunk() else {
+        return std::str::from_utf8(text).is_ok();
+    };
+    for (i, block) in text.as_chunks().0.iter().enumerate() {
+        note(i * BLOCK, block);
+    }
+    note(text.len() - BLOCK, last);
+    text.get(others)
+        .is_none_or(|others| std::str::from_utf8(others).is_ok())
 }
 
 #[cfg(test)]
