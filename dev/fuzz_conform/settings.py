@@ -16,7 +16,6 @@ RARE = {
     "skipped.operations": ["none", "u", "d", "u,d", "r", "t,d"],
     "provide.transaction.metadata": ["true"],
     "unavailable.value.placeholder": ["__gone", "é😀"],
-    "toasted.value.placeholder": ["old_name"],
     "schema.name.adjustment.mode": ["avro", "avro_unicode"],
     "field.name.adjustment.mode": ["avro", "avro_unicode"],
     "column.propagate.source.type": [".*", r".*\.id,.*\.a.*"],

@@ -14,6 +14,14 @@ _loader.exec_module(comparator)
 ROUGH = re.compile(r'"(ts_ms|ts_us|ts_ns)":\d+|"sequence":"(?:[^"\\]|\\.)*"')
 
 
+SECONDS = re.compile(r'(?<=[HMT])(-?\d+\.\d+)S(?=")')
+
+
+def without_cut_seconds(text):
+    """The text with the seconds of intervals to the microsecond: Debezium's are cut after a multiplication of doubles."""
+    return SECONDS.sub(lambda m: f"{round(float(m[1]), 6):f}S", text)
+
+
 def same_text(a, b):
     """Equality once what differs from run to run is masked; quickly for those that differ in nothing else.
 
@@ -25,6 +33,7 @@ def same_text(a, b):
         return False
     if ROUGH.sub("", a) == ROUGH.sub("", b):
         return True
+    a, b = without_cut_seconds(a), without_cut_seconds(b)
     return comparator.norm_text(a) == comparator.norm_text(b)
 
 
@@ -149,7 +158,8 @@ def fields(difference):
 def spellings(name):
     """A column's name under each field name adjustment."""
     avro = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    code = lambda c: "".join(f"_u{int.from_bytes(u, 'big'):x}" if int.from_bytes(u, "big") > 0xFF else f"_u{int.from_bytes(u, 'big'):04x}" for u in utf16(c))
+    # two zeros before what is below 256, be that of one digit
+    code = lambda c: "".join(("_u{:x}" if n > 0xFF else "_u00{:x}").format(n) for n in (int.from_bytes(u, "big") for u in utf16(c)))
     unicode_ = "".join(c if re.match(r"[A-Za-z0-9]", c) else code(c) for c in name)
     digit = lambda s: "_" + s if s[:1].isdigit() else s
     return {name, digit(avro), avro, unicode_, digit(unicode_)}

@@ -85,3 +85,29 @@ fn the_original_goes_beside_what_became_of_it() {
     same(got[1].original());
     assert_eq!(got[2].original().value, Some(&b"next"[..]));
 }
+
+#[test]
+fn each_record_has_its_own_topic_whatever_the_others_have() {
+    let names = (0..40).map(|n| Topic {
+        name: format!("t{n}"),
+    });
+    let topics: Vec<_> = names.map(Arc::new).collect();
+    let mut b = Batch::default();
+    for turn in 0..2 {
+        // By turns of few and of more than are looked for, and one several times.
+        let order = (0..40).chain([3, 3, 3, 7, 3]).chain((0..40).rev());
+        let order: Vec<usize> = order.collect();
+        for at in &order {
+            b.finish(HeadRef {
+                topic: &topics[*at],
+                ..HeadRef::from(&head())
+            });
+        }
+        b.tombstone_of_last();
+        let got: Vec<_> = b.records().map(|r| r.head.topic.name.clone()).collect();
+        let last = order.last();
+        let expected: Vec<_> = order.iter().chain(last).map(|at| format!("t{at}")).collect();
+        assert_eq!(got, expected, "turn {turn}");
+        b.reset(1 << 10);
+    }
+}

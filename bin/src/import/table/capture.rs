@@ -74,7 +74,13 @@ fn skipped_operations(draft: &mut Draft, given: &Given<'_>) -> Result<(), String
             "u" => "update",
             "d" => "delete",
             "t" => "truncate",
-            "r" => "read",
+            "r" => {
+                draft.note(
+                    given.name,
+                    "`r` has no effect, as in Debezium: set `snapshot.mode` to `no_data` to leave the snapshot's rows out",
+                );
+                continue;
+            }
             other => return Err(format!("`{other}` is none of c, u, d, t, r, none")),
         }));
     }
