@@ -99,14 +99,20 @@ impl Chain {
                 continue;
             }
             let (headers, with_headers) = (record.headers.len(), step.transform.header_use());
+            let before = Arc::clone(&record.head.topic);
             match step.transform.apply(record) {
                 Ok(Some(changed)) => {
                     if let Some(shared) = &mut shared
-                        && with_headers != HeaderUse::Copies
+                        && matches!(with_headers, HeaderUse::Adds | HeaderUse::AddsThenCopies)
                     {
                         shared.extend(changed.headers.iter().skip(headers).cloned());
                     }
-                    if with_headers != HeaderUse::Adds {
+                    let copied = match with_headers {
+                        HeaderUse::Adds => false,
+                        HeaderUse::CopiesIfRouted => !Arc::ptr_eq(&before, &changed.head.topic),
+                        HeaderUse::Copies | HeaderUse::AddsThenCopies => true,
+                    };
+                    if copied {
                         shared = None;
                     }
                     record = changed;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::envelope::is_envelope;
 use super::regex_router::TopicRewrite;
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::connect::{Field, Kind, Schema};
 use crate::envelope::NameAdjustment;
 use crate::filter::Rewrite;
@@ -125,6 +125,10 @@ impl Transform for Router {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::CopiesIfRouted
     }
 }
 

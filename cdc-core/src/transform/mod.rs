@@ -166,6 +166,8 @@ pub trait Transform: Send + Sync + fmt::Debug {
 pub enum HeaderUse {
     /// It makes a record of its own.
     Copies,
+    /// It makes a record of its own if that goes to another topic.
+    CopiesIfRouted,
     /// It adds to the headers that are there.
     Adds,
     /// It adds to the headers that are there, then makes a record of its own.

@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::Topic;
 use crate::filter::Rewrite;
 use crate::record::Record;
@@ -39,6 +39,10 @@ impl Transform for Router {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::CopiesIfRouted
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expression::{Expression, Outcome};
-use super::{Build, Transform, TransformError};
+use super::{Build, HeaderUse, Transform, TransformError};
 use crate::filter::Pattern;
 use crate::record::Record;
 
@@ -139,6 +139,10 @@ impl Transform for Scripted {
 
     fn clone_box(&self) -> Box<dyn Transform> {
         Box::new(self.clone())
+    }
+
+    fn header_use(&self) -> HeaderUse {
+        HeaderUse::CopiesIfRouted
     }
 }
 
