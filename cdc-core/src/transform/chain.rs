@@ -99,7 +99,8 @@ impl Chain {
                 continue;
             }
             let (headers, with_headers) = (record.headers.len(), step.transform.header_use());
-            let before = Arc::clone(&record.head.topic);
+            // Only a delete with a tombstone asks for it.
+            let before = shared.as_ref().map(|_| Arc::clone(&record.head.topic));
             match step.transform.apply(record) {
                 Ok(Some(changed)) => {
                     if let Some(shared) = &mut shared
@@ -109,7 +110,9 @@ impl Chain {
                     }
                     let copied = match with_headers {
                         HeaderUse::Adds => false,
-                        HeaderUse::CopiesIfRouted => !Arc::ptr_eq(&before, &changed.head.topic),
+                        HeaderUse::CopiesIfRouted => {
+                            before.is_some_and(|before| !Arc::ptr_eq(&before, &changed.head.topic))
+                        }
                         HeaderUse::Copies | HeaderUse::AddsThenCopies => true,
                     };
                     if copied {
