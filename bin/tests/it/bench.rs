@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use cdc_core::wire::{ConnectOptions, Purpose, Session};
 use serde_json::Value;
 
-/// Longest time that anything awaited here may take.
-const SOON: Duration = Duration::from_secs(30);
+/// Longest time that anything awaited here may take; the program itself takes half a minute for a stop, if it must.
+const SOON: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
 
 /// A database of one test with the table `t`, the pipeline's files, and its slot; database and slot have one name.
@@ -49,13 +49,12 @@ impl Bench {
         while let Some(gid) = self.at("postgres", &prepared) {
             self.at(name, &format!("ROLLBACK PREPARED {gid}"));
         }
+        let slots = format!("FROM pg_replication_slots WHERE database = '{name}'");
+        let end = format!("SELECT pg_terminate_backend(active_pid) {slots} AND active");
+        self.until("its slots are free", |b| b.at("postgres", &end).is_none());
         self.at(
             "postgres",
-            &format!(
-                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = '{name}'; \
-                 SELECT pg_sleep(0.2) FROM pg_replication_slots WHERE database = '{name}'; \
-                 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{name}'"
-            ),
+            &format!("SELECT pg_drop_replication_slot(slot_name) {slots}"),
         );
         self.at(
             "postgres",
@@ -246,6 +245,33 @@ impl Drop for Run<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Holds back who asks whether it is open, until it is dropped: a lock, which has no transaction that others would wait for.
+pub(crate) struct Gate {
+    _session: Session,
+}
+
+impl Gate {
+    /// The question, as an SQL condition.
+    pub(crate) const IS_OPEN: &str = "pg_advisory_xact_lock_shared(7) IS NOT NULL";
+
+    pub(crate) fn closed(b: &Bench) -> Self {
+        let options = ConnectOptions::parse(&b.url()).unwrap();
+        let session = b.runtime.block_on(async {
+            let mut session = Session::connect(&options, Purpose::Sql, "gate").await.unwrap();
+            session.query("SELECT pg_advisory_lock(7)").await.unwrap();
+            session
+        });
+        Self { _session: session }
+    }
+
+    /// Waits until somebody stands before it.
+    pub(crate) fn reached(&self, b: &Bench) {
+        let waiting =
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()";
+        b.until("the gate", |b| b.sql(waiting).is_some());
     }
 }
 
