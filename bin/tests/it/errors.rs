@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cdc_core::wire::{ConnectOptions, CreateSlot, Purpose, Session, SlotSnapshot};
 
-use crate::bench::free_port;
+use crate::bench::{PAUSE, free_port};
 use crate::search;
 
 /// Longest time that any of these failures may take to be said.
@@ -88,12 +88,22 @@ impl Database {
         ConnectOptions::parse(&format!("{} dbname={database}", self.server)).unwrap()
     }
 
-    fn sql(&self, database: &str, sql: &str) {
+    /// Runs statements; whether the last one has rows.
+    fn sql(&self, database: &str, sql: &str) -> bool {
         let options = self.options(database);
         self.runtime.block_on(async {
             let session = Session::connect(&options, Purpose::Sql, "test");
-            session.await.unwrap().query(sql).await.unwrap();
-        });
+            let answer = session.await.unwrap().query(sql).await.unwrap();
+            !answer.rows.is_empty()
+        })
+    }
+
+    fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !done(self) {
+            assert!(Instant::now() < deadline, "{what}: never");
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn slot(&self, two_phase: bool) {
@@ -113,12 +123,13 @@ impl Database {
 
     fn remove(&self) {
         let name = &self.name;
-        let drop_slot = format!(
-            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{name}'; \
-             SELECT pg_sleep(0.2) FROM pg_replication_slots WHERE slot_name = '{name}'; \
-             SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{name}'"
+        let slot = format!("FROM pg_replication_slots WHERE slot_name = '{name}'");
+        let end = format!("SELECT pg_terminate_backend(active_pid) {slot} AND active");
+        self.until("its slot is free", |db| !db.sql("postgres", &end));
+        self.sql(
+            "postgres",
+            &format!("SELECT pg_drop_replication_slot(slot_name) {slot}"),
         );
-        self.sql("postgres", &drop_slot);
         self.sql(
             "postgres",
             &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
@@ -205,7 +216,7 @@ impl Running {
                 break status.code();
             }
             assert!(Instant::now() < deadline, "the program runs on");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(PAUSE);
         };
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.child
@@ -341,7 +352,8 @@ fn slot_in_use_and_slot_with_two_phase() {
     let config = db.source(ONLY_T) + TO_STDOUT;
     let mut first = Running::start("run", &config);
     first.says("streaming");
-    std::thread::sleep(Duration::from_millis(300));
+    let held = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'said_slot' AND active";
+    db.until("the slot is in use", |db| db.sql("postgres", held));
     let text = failure(&config);
     holds(
         &text,
@@ -440,7 +452,7 @@ fn an_index_that_never_answers_does_not_hold_up_a_stop() {
     let deadline = Instant::now() + SOON;
     while index.accept().is_err() {
         assert!(Instant::now() < deadline, "the index is not asked");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(PAUSE);
     }
     let pid = run.child.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());

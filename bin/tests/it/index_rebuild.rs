@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cdc_core::wire::{ConnectOptions, Purpose, Session};
@@ -150,30 +150,38 @@ impl Shop {
 /// Inserts, updates and deletes until it is told to stop, in transactions that commit in another order than they begin.
 struct Writer {
     stop: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<u64>>,
+    transactions: Arc<AtomicU64>,
+    threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Writer {
     fn start(url: &str) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, transactions) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let threads = (0..2).map(|half| {
-            let (url, stop) = (url.to_owned(), Arc::clone(&stop));
-            std::thread::spawn(move || write(&url, half, &stop))
+            let (url, stop, done) = (url.to_owned(), Arc::clone(&stop), Arc::clone(&transactions));
+            std::thread::spawn(move || write(&url, half, &stop, &done))
         });
         Self {
             threads: threads.collect(),
             stop,
+            transactions,
         }
     }
 
-    /// Transactions committed.
-    fn stop(self) -> u64 {
+    /// Waits until it has committed so many transactions more.
+    fn until_more(&self, more: u64, b: &Bench) {
+        let done = || self.transactions.load(Ordering::Relaxed);
+        let want = done() + more;
+        b.until("the writer's transactions", |_| done() >= want);
+    }
+
+    fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.threads.into_iter().map(|t| t.join().unwrap()).sum()
+        self.threads.into_iter().for_each(|t| t.join().unwrap());
     }
 }
 
-fn write(url: &str, half: u64, stop: &AtomicBool) -> u64 {
+fn write(url: &str, half: u64, stop: &AtomicBool, done: &AtomicU64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -195,9 +203,9 @@ fn write(url: &str, half: u64, stop: &AtomicBool) -> u64 {
             ))
             .await
             .unwrap();
+            done.fetch_add(1, Ordering::Relaxed);
         }
-        n
-    })
+    });
 }
 
 /// What both routes must hold.
@@ -205,12 +213,11 @@ fn is_rebuilt_from_the_table(shop: &Shop) {
     let run = shop.run();
     shop.until_equal("the first fill");
     let writer = shop.writer();
-    std::thread::sleep(Duration::from_millis(500));
+    writer.until_more(20, &shop.bench);
     let new = shop.rebuilt(&["--table", "public.t"]);
     assert!(new.starts_with(&shop.alias) && !new.ends_with("-1"), "{new}");
-    std::thread::sleep(Duration::from_millis(500));
-    let transactions = writer.stop();
-    assert!(transactions > 40, "{transactions} transactions");
+    writer.until_more(20, &shop.bench);
+    writer.stop();
     shop.until_equal("the new index under write load");
     // Rows that were read from the table, and not changed since: their next change must win, whatever the pipeline's position.
     shop.rebuilt(&[

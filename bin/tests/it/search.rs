@@ -23,7 +23,7 @@ pub(crate) fn kafka() -> String {
 /// A name that no other run has.
 pub(crate) fn unique(name: &str) -> String {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    format!("{name}-{now}")
+    format!("{name}-{now}-{}", std::process::id())
 }
 
 /// A record as it is on the wire: key and value.
