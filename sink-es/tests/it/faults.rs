@@ -77,7 +77,9 @@ async fn a_request_that_fails_as_a_whole_is_sent_again() {
         _ => all_good(items),
     })
     .await;
-    run(&server, &json!({ "request_timeout_ms": 300 })).await.unwrap();
+    run(&server, &json!({ "request_timeout_ms": 2000 }))
+        .await
+        .unwrap();
     let sent: Vec<_> = server.requests().iter().map(|r| ids(r)).collect();
     let (all, first, rest) = ((1..=8).collect::<Vec<_>>(), vec![1, 2, 3, 4], vec![5, 6, 7, 8]);
     // What is not answered in time is sent in halves.
@@ -95,7 +97,9 @@ async fn a_request_that_takes_too_long_is_sent_in_smaller_ones() {
         }
     })
     .await;
-    run(&server, &json!({ "request_timeout_ms": 200 })).await.unwrap();
+    run(&server, &json!({ "request_timeout_ms": 1500 }))
+        .await
+        .unwrap();
     let sent: Vec<_> = server.requests().iter().map(|r| ids(r)).collect();
     assert_eq!(
         sent[..3],
@@ -366,7 +370,7 @@ async fn memory_is_bounded_and_nothing_is_durable_while_the_server_is_silent() {
     let more = json!({ "bulk": { "max_buffered_bytes": 100_000, "max_in_flight": 2 } });
     let mut sink = IndexSink::new(&config(&[&server.url], &more)).unwrap();
     let mut taken = 0;
-    while let Ok(done) = tokio::time::timeout(Duration::from_millis(300), sink.write(batch(1..=100))).await {
+    while let Ok(done) = tokio::time::timeout(Duration::from_secs(2), sink.write(batch(1..=100))).await {
         done.unwrap();
         taken += 1;
         assert!(taken < 100, "the sink takes without end");

@@ -33,7 +33,7 @@ impl Node {
         let _already = rustls::crypto::ring::default_provider().install_default();
         Self {
             url,
-            topic: format!("it.{test}-{now}-{n}"),
+            topic: format!("it.{test}-{now}-{}-{n}", std::process::id()),
             http: reqwest::Client::new(),
         }
     }

@@ -63,6 +63,7 @@ async fn a_killed_node_loses_nothing() {
     let mut sink = IndexSink::new(&config).unwrap();
     let mut durable = sink.durable();
     let topic = node.topic.clone();
+    let (killed, mut kill) = tokio::sync::oneshot::channel();
     // Each document is written twice, the second time with a higher version, every tenth is then deleted.
     let writer = tokio::spawn(async move {
         let mut events = Events::new(&topic);
@@ -77,21 +78,19 @@ async fn a_killed_node_loses_nothing() {
             }
             if lsn.is_multiple_of(50) {
                 sink.write(events.take()).await.unwrap();
-                // So that there is something left to write at each kill.
+                // So that the kill meets a writer, and there is something left to write after it.
                 tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if lsn == 6000 {
+                (&mut kill).await.unwrap();
             }
         }
         sink.flush().await.unwrap();
     });
-    for reached in [60] {
-        durable.wait_for(|&n| n >= reached).await.unwrap();
-        tokio::task::block_in_place(|| own.run(&["down", "--keep", "--kill"]));
-        assert!(
-            !writer.is_finished(),
-            "the writer was done before kill at {reached}"
-        );
-        tokio::task::block_in_place(|| own.run(&["up"]));
-    }
+    durable.wait_for(|&n| n >= 60).await.unwrap();
+    tokio::task::block_in_place(|| own.run(&["down", "--keep", "--kill"]));
+    killed.send(()).unwrap();
+    tokio::task::block_in_place(|| own.run(&["up"]));
     tokio::time::timeout(Duration::from_secs(60), writer)
         .await
         .unwrap()

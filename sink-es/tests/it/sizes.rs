@@ -37,7 +37,7 @@ async fn large_values_are_read_and_sent_a_few_at_a_time() {
         )
     })
     .await;
-    let bulk = json!({ "max_in_flight": 1, "linger_ms": 200, "max_bytes": 30_000 });
+    let bulk = json!({ "max_in_flight": 1, "linger_ms": 5000, "max_bytes": 30_000 });
     let mut e = Events::new("t");
     for id in 1..=30 {
         e.put(
