@@ -23,6 +23,9 @@ pub const CASES: [&str; 8] = [
     "insert, unwrapped, schemas on",
 ];
 
+/// Bytes of a batch before it is used again, as in the engine.
+const BATCH: usize = 256 << 10;
+
 /// One way, ready to encode.
 #[derive(Debug)]
 pub struct Case {
@@ -73,7 +76,7 @@ impl Case {
             data,
             columns,
             update: name.starts_with("full update"),
-            batch: Batch::with_capacity(1 << 20),
+            batch: Batch::with_capacity(2 * BATCH),
         }
     }
 
@@ -88,8 +91,8 @@ impl Case {
                 new: row,
             },
         };
-        if self.batch.bytes_len() > 1 << 19 {
-            self.batch.reset(1 << 20);
+        if self.batch.bytes_len() > BATCH {
+            self.batch.reset(2 * BATCH);
         }
         self.encoder
             .row(&self.plan, op, &self.context, &mut self.batch)

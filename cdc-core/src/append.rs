@@ -25,6 +25,31 @@ pub(crate) trait Append {
         self.bytes(block.get(BLOCK - len..).unwrap_or_default());
     }
 
+    /// Appends blocks up to one that is flagged: how many.
+    #[inline(always)]
+    fn blocks(&mut self, blocks: &[[u8; BLOCK]], flags: impl Fn(&[u8; BLOCK]) -> u32) -> usize {
+        let count = blocks.iter().position(|block| flags(block) != 0);
+        let count = count.unwrap_or(blocks.len());
+        self.bytes(blocks.get(..count).unwrap_or_default().as_flattened());
+        count
+    }
+
+    /// Appends the first `len` bytes of a block with a backslash before each that is flagged, as long as these are quotes
+    /// and backslashes: how many of the bytes.
+    #[inline(always)]
+    fn with_backslashes(&mut self, block: &[u8; BLOCK], len: usize, mut flags: u32) -> usize {
+        let mut done = 0;
+        for byte in block.iter().take(len) {
+            match (flags & 1, byte) {
+                (0, _) => self.head(&[*byte], 1),
+                (_, b'"' | b'\\') => self.head(&[b'\\', *byte], 2),
+                _ => break,
+            }
+            (flags, done) = (flags >> 1, done + 1);
+        }
+        done
+    }
+
     /// Appends what is appended by `append`, a call.
     #[inline(always)]
     fn apart(&mut self, append: impl FnOnce(&mut Self)) {
@@ -61,14 +86,45 @@ const FULL: usize = u32::MAX as usize;
 
 impl<'a> Line<'a> {
     pub(crate) fn new(room: &'a mut [u8]) -> Self {
+        Self::from(room, 0)
+    }
+
+    /// A line that is begun: some bytes are appended to it.
+    #[inline(always)]
+    pub(crate) fn from(room: &'a mut [u8], len: usize) -> Self {
         debug_assert!(room.len() < FULL / 2, "a line without an end");
-        Self { room, len: 0 }
+        Self { room, len }
+    }
+
+    /// All of its room.
+    #[inline(always)]
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.room
     }
 
     /// Bytes that were appended.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// What was appended behind the first `start` bytes; none if something did not fit.
+    #[inline]
+    pub(crate) fn since(&mut self, start: usize) -> Option<&mut [u8]> {
+        self.room.get_mut(start..self.len)
+    }
+
+    /// The next bytes of the room; none if it has fewer.
+    #[inline(always)]
+    pub(crate) fn next<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        let at = self.len & FULL;
+        self.room.get_mut(at..at + N)?.first_chunk_mut()
+    }
+
+    /// Says how many bytes are appended by now: fewer than were, or more that were put into the room.
+    #[inline(always)]
+    pub(crate) fn set_len(&mut self, len: usize) {
+        self.len = len;
     }
 
     /// Whether something did not fit.
@@ -137,6 +193,57 @@ impl Append for Line<'_> {
         }
     }
 
+    #[inline(always)]
+    fn blocks(&mut self, blocks: &[[u8; BLOCK]], flags: impl Fn(&[u8; BLOCK]) -> u32) -> usize {
+        let at = self.len & FULL;
+        let Some(places) = self.room.get_mut(at..at + blocks.len() * BLOCK) else {
+            self.len = FULL;
+            return blocks.len();
+        };
+        let mut count = 0;
+        for (place, block) in places.as_chunks_mut().0.iter_mut().zip(blocks) {
+            if flags(block) != 0 {
+                break;
+            }
+            *place = *block;
+            count += 1;
+        }
+        self.len = at + count * BLOCK;
+        count
+    }
+
+    /// What follows a backslash is copied again, one place further. It is not read from where it was just written: a
+    /// processor waits where it reads parts of what it has not yet stored.
+    #[inline(always)]
+    fn with_backslashes(&mut self, block: &[u8; BLOCK], len: usize, mut flags: u32) -> usize {
+        /// Twice the block and, so that the compiler sees that nothing is written beyond it, as much again.
+        const PLACE: usize = 4 * BLOCK;
+        let at = self.len & FULL;
+        let place = self.room.get_mut(at..at + PLACE);
+        let Some(place) = place.and_then(<[u8]>::first_chunk_mut::<PLACE>) else {
+            self.len = FULL;
+            return len;
+        };
+        let bytes = u128::from_le_bytes(*block);
+        let (mut done, mut added) = (len, 0);
+        place[..BLOCK].copy_from_slice(block);
+        while flags != 0 {
+            let flagged = flags.trailing_zeros() as usize % BLOCK;
+            if !matches!(block[flagged], b'"' | b'\\') {
+                done = flagged;
+                break;
+            }
+            let to = (flagged + added) % (2 * BLOCK);
+            let rest = (bytes >> (8 * flagged)).to_le_bytes();
+            place[to] = b'\\';
+            place[to + 1..=to + BLOCK].copy_from_slice(&rest);
+            added += 1;
+            flags &= flags - 1;
+        }
+        self.len = at + done + added;
+        done
+    }
+
     /// The line itself is not given to the call: it would have to be in memory from there on.
     #[inline(always)]
     fn apart(&mut self, append: impl FnOnce(&mut Self)) {
@@ -146,6 +253,49 @@ impl Append for Line<'_> {
         };
         append(&mut line);
         *self = line;
+    }
+}
+
+/// Bytes of a [`Short`].
+pub(crate) const SHORT: usize = 32;
+
+/// Room for few bytes, for what is surely not more.
+#[derive(Debug)]
+pub(crate) struct Short<'a> {
+    place: &'a mut [u8; SHORT],
+    len: usize,
+}
+
+impl<'a> Short<'a> {
+    /// How many bytes are written; none if `write` says so.
+    #[inline(always)]
+    pub(crate) fn fill(place: &'a mut [u8; SHORT], write: impl FnOnce(&mut Self) -> bool) -> Option<usize> {
+        let mut short = Self { place, len: 0 };
+        (write(&mut short) && short.len <= SHORT).then_some(short.len)
+    }
+}
+
+impl Append for Short<'_> {
+    #[inline(always)]
+    fn head<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        match self.place.get_mut(self.len..self.len + N) {
+            Some(place) => {
+                place.copy_from_slice(block);
+                self.len += len;
+            }
+            None => self.len = FULL,
+        }
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self, bytes: &[u8]) {
+        match self.place.get_mut(self.len..self.len + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            None => self.len = FULL,
+        }
     }
 }
 
@@ -214,12 +364,19 @@ mod tests {
             out.quoted(b"0123456789abcdef", len);
             out.head(b"ABCDEFGHIJKLMNOP", 16);
             out.apart(|out| out.last(b"GHIJKLMNOPQRSTUV", 6));
+            let blocks = [*b"abcdefghijklmnop", *b"qrstuvwxyzabcdef", *b"QRSTUVWXYZABCDEF"];
+            let written = out.blocks(&blocks, |block| u32::from(block[0] == b'Q'));
+            assert!(written >= 2);
+            for flags in [0, 0b110_1001, 0b1110_1001] {
+                let done = out.with_backslashes(b"\"23\\5\\\"?9abcdefg", len, flags & !(u32::MAX << len));
+                assert!(done == len || done == 7);
+            }
         }
     }
 
     #[test]
     fn lines_and_vectors_are_appended_to_alike() {
-        let (mut room, mut vector) = ([0; 256], Vec::new());
+        let (mut room, mut vector) = ([0; 1024], Vec::new());
         let mut line = Line::new(&mut room);
         write(&mut line);
         write(&mut vector);

@@ -317,9 +317,26 @@ impl Batch {
     }
 
     /// Ends the record. An unmarked key or value is null.
-    #[inline(always)]
     pub fn finish<'h>(&mut self, head: impl Into<HeadRef<'h>>) {
-        let head = head.into();
+        let (key, value) = (self.key.take(), self.value.take());
+        self.push(head.into(), key, value);
+    }
+
+    /// Ends a record that has a value, and a key if it says where [`bytes_len`](Self::bytes_len) was behind that. Neither is
+    /// marked.
+    #[inline(always)]
+    pub(crate) fn finish_row(&mut self, key_end: Option<usize>, head: HeadRef<'_>) {
+        let start = self.open;
+        let key = key_end.map(|end| Span { start, end });
+        let value = Span {
+            start: key_end.unwrap_or(start),
+            end: self.bytes_len(),
+        };
+        self.push(head, key, Some(value));
+    }
+
+    #[inline(always)]
+    fn push(&mut self, head: HeadRef<'_>, key: Option<Span>, value: Option<Span>) {
         // With room for it, an entry is written where it stays: it is not put together somewhere else first.
         if self.entries.len() == self.entries.capacity() {
             self.extend_entries();
@@ -342,8 +359,8 @@ impl Batch {
             timestamp_ms: head.timestamp_ms,
             position: head.position,
             version_lsn: head.version_lsn,
-            key: self.key.take(),
-            value: self.value.take(),
+            key,
+            value,
             headers,
         });
         self.open = self.bytes_len();

@@ -49,6 +49,14 @@ pub struct RowView<'a> {
     columns: &'a [ColumnRef],
 }
 
+impl RowView<'static> {
+    /// A row without columns.
+    pub(crate) const EMPTY: &'static Self = &Self {
+        data: &[],
+        columns: &[],
+    };
+}
+
 impl<'a> RowView<'a> {
     /// A view over `data`. A reference that points outside reads as NULL: readers check lengths before.
     #[must_use]

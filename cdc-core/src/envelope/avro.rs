@@ -5,10 +5,11 @@
 //! record's own position, and is written once for them, as in [`Tail`](super::tail::Tail).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::column::{PlanColumn, RowImage, room};
+use super::column::{PlanColumn, RowImage};
 use super::encoder::{Encoder, head};
 use super::event::{EventContext, Image, RowOp};
 use super::format::Operation;
@@ -144,7 +145,7 @@ impl Encoder {
         let Some(row) = reshaper.avro_row(plan) else {
             return Ok(false);
         };
-        let Some(change) = change(plan, op) else {
+        let Some(change) = change(plan, &op) else {
             return Ok(false);
         };
         if self.shared.skips(change.op) {
@@ -155,7 +156,6 @@ impl Encoder {
             out.discard();
             return written;
         }
-        out.finish(head(plan.topic(), c));
         if change.op == Operation::Delete && self.shared.format.tombstones_on_delete {
             out.tombstone_of_last();
         }
@@ -173,17 +173,18 @@ impl Encoder {
         let failures = &self.shared.failures;
         let row_of = |image| RowImage::new(image, &plan.identifier, failures);
         let scratch = &mut row.scratch;
+        self.shared
+            .headers
+            .position(c.position, c.sub, &mut self.scratch, out);
+        let mut key_end = None;
         let newest = change.after.as_ref().or(change.before.as_ref());
         if let (Some(key), Some(form), Some(image)) = (&plan.key, &row.key, newest) {
             out.head(&form.head, form.head.len());
             if !write_columns(&key.columns, &form.members, row_of(image), scratch, out)? {
                 return Ok(false);
             }
-            out.mark_key();
+            key_end = Some(out.bytes_len());
         }
-        self.shared
-            .headers
-            .position(c.position, c.sub, &mut self.scratch, out);
         out.head(&row.value.head, row.value.head.len());
         for (member, image) in row.value.members.iter().zip([&change.before, &change.after]) {
             let written = match image {
@@ -207,17 +208,18 @@ impl Encoder {
         if !row.tail.write(&row.value, &ending, out) {
             return Ok(false);
         }
-        out.mark_value();
+        out.finish_row(key_end, head(plan.topic(), c));
         Ok(true)
     }
 }
 
 /// The one record of a change; none if there may be more, or one that is not a row's.
-fn change<'a>(plan: &RelationPlan, op: RowOp<'a>) -> Option<Change<'a>> {
+fn change<'a>(plan: &RelationPlan, op: &'a RowOp<'a>) -> Option<Change<'a>> {
     Some(match op {
         RowOp::Read(new) => fresh(Operation::Read, Image::Read(new)),
         RowOp::Insert(new) => fresh(Operation::Create, Image::New(new, None)),
         RowOp::Update { old, new } => {
+            let old = old.as_ref();
             let (before, after) = (old.map(Image::Old), Image::New(new, old));
             if let (Some(before), Some(key)) = (before, &plan.key)
                 && !key.same_bytes(before, after)
@@ -247,10 +249,23 @@ fn fresh(op: Operation, image: Image<'_>) -> Change<'_> {
     }
 }
 
+/// Room that so many columns of a row surely fit into, or nearly surely: what does not is only slower.
+#[inline(always)]
+fn room(columns: usize, texts: &RowView<'_>) -> usize {
+    /// A name, and what numbers become.
+    const COLUMN: usize = 48;
+    /// The last block.
+    const END: usize = 64;
+    /// Rows with more text are written line by line.
+    const TEXT: usize = 4096;
+    // Strings grow by what is escaped.
+    columns * COLUMN + texts.bytes_len().min(TEXT) * 2 + END
+}
+
 /// Appends the columns of a row; false if one of them must go the other way.
 #[inline(always)]
 fn write_columns(
-    columns: &[PlanColumn],
+    columns: &[Arc<PlanColumn>],
     members: &[AvroMember],
     row: RowImage<'_>,
     scratch: &mut Scratch,
@@ -260,7 +275,7 @@ fn write_columns(
     let mut rest = (columns, members);
     loop {
         let place = out.room(room(rest.0.len(), texts));
-        let (written, filled) = write_run(rest, &texts, place);
+        let (written, filled) = write_run(rest, texts, place);
         out.fill(filled);
         let after = |at: usize| Some((rest.0.get(at..)?, rest.1.get(at..)?));
         let (Some(([column, ..], [member, ..])), Some(others)) = (after(written), after(written + 1)) else {
@@ -276,7 +291,7 @@ fn write_columns(
 /// Appends columns as long as they are written directly and fit: how many, and the bytes of the room that they take.
 #[inline(never)]
 fn write_run(
-    (columns, members): (&[PlanColumn], &[AvroMember]),
+    (columns, members): (&[Arc<PlanColumn>], &[AvroMember]),
     texts: &RowView<'_>,
     room: &mut [u8],
 ) -> (usize, usize) {

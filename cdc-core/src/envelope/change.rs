@@ -6,6 +6,7 @@ use super::event::{EventContext, Image, OldRow, RowOp};
 use super::format::Operation;
 use super::header::{NEW_KEY, OLD_KEY};
 use super::plan::RelationPlan;
+use super::script::Pen;
 use super::tail::{self, Ending};
 use crate::append::Append as _;
 use crate::row::RowView;
@@ -14,7 +15,6 @@ use crate::{Batch, Error};
 /// One record of a row.
 struct Change<'a> {
     op: Operation,
-    key: Option<&'a Image<'a>>,
     before: Option<&'a Image<'a>>,
     after: Option<&'a Image<'a>>,
     /// Name and value of the header that a changed key has.
@@ -32,10 +32,10 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        match op {
-            RowOp::Read(new) => self.fresh(plan, Operation::Read, new, c, out),
-            RowOp::Insert(new) => self.fresh(plan, Operation::Create, new, c, out),
-            RowOp::Update { old, new } => self.update(plan, old, new, c, out),
+        match &op {
+            RowOp::Read(new) => self.fresh(plan, Operation::Read, Image::Read(new), c, out),
+            RowOp::Insert(new) => self.fresh(plan, Operation::Create, Image::New(new, None), c, out),
+            RowOp::Update { old, new } => self.update(plan, old.as_ref(), new, c, out),
             RowOp::Delete(old) => {
                 let old = Image::Old(old);
                 self.delete(plan, old, None, c, out)
@@ -44,7 +44,6 @@ impl Encoder {
                 let op = Operation::Truncate;
                 let change = Change {
                     op,
-                    key: None,
                     before: None,
                     after: None,
                     moved: None,
@@ -55,30 +54,26 @@ impl Encoder {
         }
     }
 
+    #[inline(always)]
     fn fresh(
         &mut self,
         plan: &RelationPlan,
         op: Operation,
-        new: RowView<'_>,
+        new: Image<'_>,
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
-        let image = if op == Operation::Read {
-            Image::Read(new)
-        } else {
-            Image::New(new, None)
-        };
         let change = Change {
             op,
-            key: Some(&image),
             before: None,
-            after: Some(&image),
+            after: Some(&new),
             moved: None,
             sub: 0,
         };
         self.emit(plan, &change, c, out)
     }
 
+    #[inline(never)]
     fn delete(
         &mut self,
         plan: &RelationPlan,
@@ -90,7 +85,6 @@ impl Encoder {
         let op = Operation::Delete;
         let change = Change {
             op,
-            key: Some(&old),
             before: Some(&old),
             after: None,
             moved,
@@ -104,11 +98,12 @@ impl Encoder {
         Ok(())
     }
 
+    #[inline(never)]
     fn update(
         &mut self,
         plan: &RelationPlan,
-        old: Option<OldRow<'_>>,
-        new: RowView<'_>,
+        old: Option<&OldRow<'_>>,
+        new: &RowView<'_>,
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<(), Error> {
@@ -125,7 +120,6 @@ impl Encoder {
         let op = Operation::Update;
         let change = Change {
             op,
-            key: Some(&after),
             before: before.as_ref(),
             after: Some(&after),
             moved: None,
@@ -156,6 +150,7 @@ impl Encoder {
     }
 
     /// A changed key: a delete and tombstone of the old one, a create of the new one.
+    #[inline(never)]
     fn move_key(
         &mut self,
         plan: &RelationPlan,
@@ -175,7 +170,6 @@ impl Encoder {
                 let moved = Some((OLD_KEY, old_key.as_slice()));
                 let change = Change {
                     op,
-                    key: Some(&after),
                     before: None,
                     after: Some(&after),
                     moved,
@@ -199,14 +193,13 @@ impl Encoder {
             return Ok(());
         }
         let written = self.write(plan, change, c, out);
-        match written {
-            Ok(true) => out.finish(head(plan.topic(), c)),
-            Ok(false) | Err(_) => out.discard(),
+        if !matches!(written, Ok(true)) {
+            out.discard();
         }
         written.map(|_| ())
     }
 
-    /// Writes key, headers and value; false if there is nothing to say.
+    /// Writes a record; false if there is nothing to say.
     #[inline(always)]
     fn write(
         &mut self,
@@ -215,74 +208,71 @@ impl Encoder {
         c: &EventContext,
         out: &mut Batch,
     ) -> Result<bool, Error> {
-        let failures = &self.shared.failures;
-        if let (Some(key), Some(image)) = (&plan.key, change.key) {
-            let row = RowImage::new(image, &plan.identifier, failures);
-            key.write(row, &mut self.scratch, out)?;
-            out.mark_key();
+        if change.moved.is_some() || self.shared.headers.any() {
+            self.write_headers(change, c, out);
         }
+        let empty = &Image::EMPTY;
+        let scripts = &plan.scripts;
+        let (script, rows) = match (change.before, change.after) {
+            (None, Some(new)) => (&scripts.new, [empty, new]),
+            (Some(old), Some(new)) => (&scripts.both, [old, new]),
+            (Some(old), None) => (&scripts.old, [old, empty]),
+            (None, None) => (&scripts.none, [empty, empty]),
+        };
+        let format = &self.shared.format;
+        let compared = format.skip_messages_without_change && change.op == Operation::Update;
+        let at_once = !(compared || format.transaction_metadata);
+        let ending = Ending {
+            block: &self.source,
+            table: &plan.source,
+            op: change.op,
+            context: c,
+            close: plan.close,
+        };
+        let pen = Pen {
+            table: &plan.identifier,
+            failures: &self.shared.failures,
+            tail: &mut self.tail,
+            scratch: &mut self.scratch,
+        };
+        let [first, second, third] = pen.follow(script, rows, at_once.then_some(&ending), out)?;
+        let keyed = plan.key.is_some() && change.op != Operation::Truncate;
+        let key_end = keyed.then_some(first.end);
+        if !at_once {
+            let [old, new] = if keyed { [second, third] } else { [first, second] };
+            if compared && change.before.is_some() && out.written(old) == out.written(new) {
+                return Ok(false);
+            }
+            self.surroundings(plan, change.op, c, out);
+        }
+        out.finish_row(key_end, head(plan.topic(), c));
+        Ok(true)
+    }
+
+    #[inline(never)]
+    fn write_headers(&mut self, change: &Change<'_>, c: &EventContext, out: &mut Batch) {
         if let Some((name, value)) = change.moved {
             out.header(name, Some(value));
         }
         let headers = &self.shared.headers;
         headers.context(out);
-        headers.position(
-            c.position,
-            change.sub.saturating_add(c.sub),
-            &mut self.scratch,
-            out,
-        );
-        let changed = self.rows(plan, change, out)?;
-        if changed {
-            self.surroundings(plan, change.op, c, out);
-        }
-        out.mark_value();
-        Ok(changed)
+        let sub = change.sub.saturating_add(c.sub);
+        headers.position(c.position, sub, &mut self.scratch, out);
     }
 
-    /// Writes the envelope up to `after`; false if the update changed nothing and such are left out.
-    #[inline(always)]
-    fn rows(&mut self, plan: &RelationPlan, change: &Change<'_>, out: &mut Batch) -> Result<bool, Error> {
-        let (failures, scratch) = (&self.shared.failures, &mut self.scratch);
-        if change.before.is_none() {
-            plan.open_fresh.append(out);
-            return plan.row(change.after, failures, scratch, out).map(|()| true);
-        }
-        plan.open.append(out);
-        let before = out.bytes_len();
-        plan.row(change.before, failures, scratch, out)?;
-        let before = before..out.bytes_len();
-        out.bytes(b",\"after\":");
-        let after = out.bytes_len();
-        plan.row(change.after, failures, scratch, out)?;
-        let after = after..out.bytes_len();
-        let comparable = self.shared.format.skip_messages_without_change && change.op == Operation::Update;
-        Ok(!(comparable && out.written(before) == out.written(after)))
-    }
-
-    /// Writes the rest of the envelope.
-    #[inline(always)]
+    /// Writes what follows the rows.
+    #[inline(never)]
     fn surroundings(&mut self, plan: &RelationPlan, op: Operation, c: &EventContext, out: &mut Batch) {
-        if self.shared.format.transaction_metadata {
-            return self.surroundings_with_transaction(plan, op, c, out);
+        if !self.shared.format.transaction_metadata {
+            let ending = Ending {
+                block: &self.source,
+                table: &plan.source,
+                op,
+                context: c,
+                close: plan.close,
+            };
+            return self.tail.write(&ending, out);
         }
-        let ending = Ending {
-            block: &self.source,
-            table: &plan.source,
-            op,
-            context: c,
-            close: plan.close,
-        };
-        self.tail.write(&ending, out);
-    }
-
-    fn surroundings_with_transaction(
-        &mut self,
-        plan: &RelationPlan,
-        op: Operation,
-        c: &EventContext,
-        out: &mut Batch,
-    ) {
         let mut text = std::mem::take(&mut self.scratch);
         text.clear();
         self.source.write(&plan.source, c, &mut text);

@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::event::Image;
 use super::format::OnValueError;
-use super::fragment::Fragment;
 use super::mapper::Mapper;
-use crate::append::{Append as _, Line};
 use crate::row::{Datum, RowView};
 use crate::telemetry::VALUES_LOST;
 use crate::types::{ColumnWriter, Direct};
-use crate::{Batch, Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 /// What a plan's columns do with values that cannot be represented.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ pub(super) struct PlanColumn {
     /// Whether NULL is allowed.
     pub(super) nullable: bool,
     /// What stands before the value: `{"name":` or `,"name":`.
-    pub(super) fragment: Fragment,
+    pub(super) member: Box<[u8]>,
     /// Whether only the snapshot has its values.
     pub(super) snapshot_only: bool,
     pub(super) writer: Arc<ColumnWriter>,
@@ -49,8 +47,8 @@ pub(super) struct PlanColumn {
     pub(super) plain: bool,
     /// How most values are written, if they go as the writer writes them.
     pub(super) direct: Direct,
-    /// The fragment and what follows it where the value is NULL, if nothing else is to be done about it.
-    pub(super) null: Option<Fragment>,
+    /// What NULL is written as, if nothing else is to be done about it.
+    pub(super) null: Option<Box<[u8]>>,
     pub(super) reported: AtomicBool,
 }
 
@@ -74,100 +72,15 @@ impl<'a> RowImage<'a> {
 
     /// What the image's texts are in.
     #[inline(always)]
-    pub(super) fn texts(&self) -> RowView<'a> {
+    pub(super) fn texts(&self) -> &'a RowView<'a> {
         self.image.row()
     }
 }
 
-/// Room that so many columns of a row surely fit into, or nearly surely: what does not is only slower.
-#[inline(always)]
-pub(super) fn room(columns: usize, texts: RowView<'_>) -> usize {
-    /// A name, and what numbers become.
-    const COLUMN: usize = 48;
-    /// The last block.
-    const END: usize = 64;
-    /// Rows with more text are written line by line.
-    const TEXT: usize = 4096;
-    // Strings grow by what is escaped.
-    columns * COLUMN + texts.bytes_len().min(TEXT) * 2 + END
-}
-
-/// Appends columns of a row as members of a JSON object, or of one that is begun. `scratch` is overwritten.
-#[inline(always)]
-pub(super) fn write_columns(
-    columns: &[PlanColumn],
-    row: RowImage<'_>,
-    scratch: &mut Vec<u8>,
-    out: &mut Batch,
-) -> Result<(), Error> {
-    let texts = row.texts();
-    let mut rest = columns;
-    loop {
-        let place = out.room(room(rest.len(), texts));
-        let (written, filled) = write_run(rest, &texts, place);
-        out.fill(filled);
-        let Some((column, others)) = rest.get(written..).and_then(<[_]>::split_first) else {
-            return Ok(());
-        };
-        column.write_otherwise(row, scratch, out)?;
-        rest = others;
-    }
-}
-
-/// Appends columns as long as they are written directly and fit: how many, and the bytes of the room that they take.
-#[inline(never)]
-fn write_run(columns: &[PlanColumn], texts: &RowView<'_>, room: &mut [u8]) -> (usize, usize) {
-    let mut line = Line::new(room);
-    let mut written = 0;
-    for column in columns {
-        let start = line.len();
-        if !column.write_directly(*texts, &mut line) || line.is_full() {
-            return (written, start);
-        }
-        written += 1;
-    }
-    (written, line.len())
-}
-
 impl PlanColumn {
-    /// Appends name and value; false, with something of them appended, if they must be written otherwise.
-    #[inline(always)]
-    fn write_directly(&self, texts: RowView<'_>, line: &mut Line<'_>) -> bool {
-        if let Some(text) = texts.text(self.index) {
-            self.fragment.append(line);
-            return self.direct.write_json(text, line);
-        }
-        match &self.null {
-            Some(null) if texts.is_null(self.index) => {
-                null.append(line);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Appends name and value, whatever it is. `scratch` is overwritten.
-    #[inline(never)]
-    fn write_otherwise(
-        &self,
-        row: RowImage<'_>,
-        scratch: &mut Vec<u8>,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        /// Longer texts are not copied once more.
-        const LONG: usize = 1024;
-        if row.texts().text(self.index).is_some_and(|text| text.len() > LONG) {
-            return self.write(row, out.buf());
-        }
-        scratch.clear();
-        self.write(row, scratch)?;
-        out.bytes(scratch);
-        Ok(())
-    }
-
     /// Appends name and value to what is no batch.
     pub(super) fn write(&self, row: RowImage<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-        self.fragment.append(out);
+        out.extend_from_slice(&self.member);
         self.write_value(row, out)
     }
 

@@ -99,20 +99,23 @@ pub enum RowOp<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Image<'a> {
     /// A new row, with the old one for values that did not change and were not sent.
-    New(RowView<'a>, Option<OldRow<'a>>),
+    New(&'a RowView<'a>, Option<&'a OldRow<'a>>),
     /// A row of a snapshot.
-    Read(RowView<'a>),
+    Read(&'a RowView<'a>),
     /// An old row.
-    Old(OldRow<'a>),
+    Old(&'a OldRow<'a>),
 }
 
 impl<'a> Image<'a> {
+    /// A row without columns.
+    pub(super) const EMPTY: Self = Self::Read(RowView::EMPTY);
+
     /// A row whose texts are the image's: the whole row if there is one, else an empty one.
-    #[inline]
-    pub(super) fn row(&self) -> RowView<'a> {
+    #[inline(always)]
+    pub(super) fn row(self) -> &'a RowView<'a> {
         match self {
-            Self::New(row, _) | Self::Read(row) | Self::Old(OldRow::Full(row)) => *row,
-            Self::Old(OldRow::Key(_)) => RowView::new(&[], &[]),
+            Self::New(row, _) | Self::Read(row) | Self::Old(OldRow::Full(row)) => row,
+            Self::Old(OldRow::Key(_)) => RowView::EMPTY,
         }
     }
 

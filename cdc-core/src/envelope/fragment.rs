@@ -1,12 +1,9 @@
 //! Constant bytes that are appended row after row.
 
-use crate::append::Append;
-
-/// Bytes of a [`Fragment`] that are copied without a call.
-const SHORT: usize = 32;
+use crate::append::{Append, SHORT};
 
 /// Constant bytes to append. Those of most member names are short.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Fragment {
     /// The bytes, then zeros, if they fit.
     short: [u8; SHORT],
@@ -33,6 +30,18 @@ impl Fragment {
             len: bytes.len(),
             long: Box::default(),
         }
+    }
+
+    /// How many bytes it is.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bytes with zeros behind them; none if they are too many.
+    #[inline(always)]
+    pub(super) fn block(&self) -> Option<&[u8; SHORT]> {
+        (self.len <= SHORT).then_some(&self.short)
     }
 
     /// Appends the bytes.

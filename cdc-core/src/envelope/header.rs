@@ -51,6 +51,12 @@ impl Headers {
         }
     }
 
+    /// Whether there are any.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        self.position || !self.context.is_empty()
+    }
+
     /// Adds the context headers.
     #[inline]
     pub(super) fn context(&self, out: &mut Batch) {

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::column::{PlanColumn, RowImage, write_columns};
+use super::column::{PlanColumn, RowImage};
 use super::event::Image;
-use super::fragment::Fragment;
 use super::schemas::Wrapper;
-use crate::append::Append as _;
+use super::script::{Compiler, Side};
 use crate::connect::Schema;
 use crate::filter::RegexList;
 use crate::schema::Table;
-use crate::{Batch, Error, ErrorKind};
+use crate::{Error, ErrorKind};
 
 use super::format::MessageKey;
 
@@ -20,12 +19,11 @@ pub(super) const PHYSICAL_TABLE: &str = "__dbz__physicalTableIdentifier";
 /// A compiled key.
 #[derive(Debug)]
 pub(super) struct KeyPlan {
-    pub(super) columns: Vec<PlanColumn>,
-    /// What stands before the first column in a record's key, if anything does.
-    pub(super) open: Fragment,
-    /// What follows the last column in a record's key: a constant field if any, the closing brace, the wrapper's end.
-    pub(super) end: Fragment,
-    /// What follows the last column without the wrapper's end.
+    pub(super) columns: Vec<Arc<PlanColumn>>,
+    /// What stands before the key in a record's key, if anything does, and behind it.
+    pub(super) open: Box<[u8]>,
+    pub(super) close: &'static [u8],
+    /// What follows the last column: a constant field if any, the closing brace.
     pub(super) tail: Box<[u8]>,
     /// Wrapper of the key in header values.
     pub(super) header: Wrapper,
@@ -33,21 +31,12 @@ pub(super) struct KeyPlan {
 }
 
 impl KeyPlan {
-    /// Appends the key as a record's key has it. `scratch` is overwritten.
-    #[inline(always)]
-    pub(super) fn write(
-        &self,
-        row: RowImage<'_>,
-        scratch: &mut Vec<u8>,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        self.open.append(out);
-        if self.columns.is_empty() {
-            out.head(b"{", 1);
-        }
-        write_columns(&self.columns, row, scratch, out)?;
-        self.end.append(out);
-        Ok(())
+    /// Begins a script with the key of a row.
+    pub(super) fn script(&self, side: Side) -> Compiler {
+        let end = [&self.tail, self.close].concat();
+        Compiler::default()
+            .text(&self.open)
+            .row(side, &self.columns, &end)
     }
 
     /// Appends the key as a header value has it.
@@ -66,7 +55,7 @@ impl KeyPlan {
 
     /// Whether all key columns hold the same bytes in both rows. If not, the keys may still be written alike.
     pub(super) fn same_bytes(&self, old: Image<'_>, new: Image<'_>) -> bool {
-        let same = |c: &PlanColumn| old.get(c.index, c.identity) == new.get(c.index, c.identity);
+        let same = |c: &Arc<PlanColumn>| old.get(c.index, c.identity) == new.get(c.index, c.identity);
         self.columns.iter().all(same)
     }
 }

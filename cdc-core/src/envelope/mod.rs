@@ -25,6 +25,7 @@ mod naming;
 mod plan;
 mod reshape;
 mod schemas;
+mod script;
 mod service;
 mod source;
 mod source_type;

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::column::{Failures, PlanColumn, RowImage, write_columns};
+use super::column::PlanColumn;
 use super::encoder::Shared;
-use super::event::Image;
-use super::fragment::Fragment;
 use super::key::{KeyPlan, PHYSICAL_TABLE};
 use super::mapper::Mapper;
 use super::naming::{NameAdjustment, Role};
 use super::schemas::{self, Wrapper};
+use super::script::{Compiler, Script, Side};
 use super::source::SourceTable;
 use super::source_type::SourceType;
-use crate::append::Append as _;
 use crate::connect::{Field, Kind, Schema};
 use crate::schema::{Table, TypeCatalog};
 use crate::types::{ColumnWriter, Direct};
-use crate::{Batch, Error, ErrorKind, Topic, json};
+use crate::{Error, ErrorKind, Topic, json};
 
 /// How the rows of one relation become records. Compiled when the relation is seen, used for each row.
 #[derive(Debug)]
@@ -26,11 +24,8 @@ pub struct RelationPlan {
     /// `schema.table`.
     pub(super) identifier: Arc<str>,
     pub(super) key: Option<KeyPlan>,
-    pub(super) columns: Vec<PlanColumn>,
-    /// Up to the value of `before`, with the schema if it is wanted.
-    pub(super) open: Fragment,
-    /// Up to the value of `after`, `before` being null.
-    pub(super) open_fresh: Fragment,
+    pub(super) columns: Vec<Arc<PlanColumn>>,
+    pub(super) scripts: Scripts,
     /// What closes the value after the envelope.
     pub(super) close: &'static [u8],
     /// What the source block says of the table.
@@ -69,27 +64,47 @@ impl RelationPlan {
     pub fn value_schema(&self) -> &Arc<Schema> {
         &self.schema
     }
+}
 
-    /// Appends a row as a JSON object, or `null` if there is none. `scratch` is overwritten.
-    #[inline(always)]
-    pub(super) fn row(
-        &self,
-        image: Option<&Image<'_>>,
-        f: &Failures,
-        scratch: &mut Vec<u8>,
-        out: &mut Batch,
-    ) -> Result<(), Error> {
-        let Some(image) = image else {
-            out.head(b"null", 4);
-            return Ok(());
+/// How records are written, by what they have of a row.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    /// The new row alone.
+    pub(super) new: Script,
+    /// Both rows.
+    pub(super) both: Script,
+    /// The old row alone.
+    pub(super) old: Script,
+    /// None.
+    pub(super) none: Script,
+}
+
+impl Scripts {
+    /// `open`: what stands before the envelope.
+    fn new(key: Option<&KeyPlan>, open: &[u8], columns: &[Arc<PlanColumn>]) -> Self {
+        let begin = |side| {
+            let key = key.map_or_else(Compiler::default, |key| key.script(side));
+            key.text(open).text(b"{\"before\":")
         };
-        if self.columns.is_empty() {
-            out.head(b"{", 1);
+        Self {
+            new: begin(Side::New)
+                .text(b"null,\"after\":")
+                .row(Side::New, columns, b"}")
+                .finish(),
+            both: begin(Side::New)
+                .row(Side::Old, columns, b"}")
+                .text(b",\"after\":")
+                .row(Side::New, columns, b"}")
+                .finish(),
+            old: begin(Side::Old)
+                .row(Side::Old, columns, b"}")
+                .text(b",\"after\":null")
+                .finish(),
+            none: Compiler::default()
+                .text(open)
+                .text(b"{\"before\":null,\"after\":null")
+                .finish(),
         }
-        let row = RowImage::new(image, &self.identifier, f);
-        write_columns(&self.columns, row, scratch, out)?;
-        out.head(b"}", 1);
-        Ok(())
     }
 }
 
@@ -113,10 +128,8 @@ pub(super) fn compile(shared: &Shared, table: &Table, types: &TypeCatalog) -> Re
         schemas::envelope(&schema_name(shared, &topic, "Envelope")?, &Arc::new(row))
     };
     let wrapper = Wrapper::new(&schema, shared.format.value_schemas);
-    let open = |text: &[u8]| Fragment::new(&[&wrapper.open, text].concat());
     Ok(RelationPlan {
-        open: open(b"{\"before\":"),
-        open_fresh: open(b"{\"before\":null,\"after\":"),
+        scripts: Scripts::new(key.as_ref(), &wrapper.open, &value.columns),
         close: wrapper.close,
         topic: Arc::new(Topic { name: topic }),
         identifier: identifier.into(),
@@ -147,7 +160,7 @@ fn known_columns(shared: &Shared, table: &Table, types: &TypeCatalog) -> Result<
 }
 
 struct ValueSide {
-    columns: Vec<PlanColumn>,
+    columns: Vec<Arc<PlanColumn>>,
     fields: Vec<Field>,
 }
 
@@ -199,7 +212,7 @@ fn add(
     table: &Table,
     known: &Known,
     (schema, mapper): (Schema, Option<Mapper>),
-    columns: &mut Vec<PlanColumn>,
+    columns: &mut Vec<Arc<PlanColumn>>,
     fields: &mut Vec<Field>,
 ) -> Result<(), Error> {
     let Some(column) = table.columns.get(known.index) else {
@@ -218,23 +231,22 @@ fn add(
     let snapshot_only = shared.format.values.null_names_in_stream
         && !shared.format.values.include_unknown_datatypes
         && column.type_oid == NAME;
-    let fragment = member(columns.is_empty(), &name);
+    let member = member(columns.is_empty(), &name);
     let plain = mapper.is_none() && !snapshot_only;
-    let null = [&fragment, known.writer.null()].concat();
-    columns.push(PlanColumn {
+    columns.push(Arc::new(PlanColumn {
         index: known.index,
         name: column.name.clone(),
         identity: column.identity,
         nullable: column.nullable,
-        fragment: Fragment::new(&fragment),
-        null: (plain && column.nullable).then(|| Fragment::new(&null)),
+        member,
+        null: (plain && column.nullable).then(|| known.writer.null().into()),
         direct: if plain { known.writer.direct() } else { Direct::Not },
         snapshot_only,
         plain,
         writer: Arc::clone(&known.writer),
         mapper,
         reported: AtomicBool::new(false),
-    });
+    }));
     fields.push(Field::new(name, schema));
     Ok(())
 }
@@ -289,8 +301,8 @@ fn compile_key(
     let wrapper = Wrapper::new(&schema, shared.format.key_schemas);
     Ok(Some(KeyPlan {
         columns,
-        open: Fragment::new(&wrapper.open),
-        end: Fragment::new(&[&tail, wrapper.close].concat()),
+        open: wrapper.open,
+        close: wrapper.close,
         tail: tail.into(),
         header: Wrapper::new(&schema, shared.headers.schemas),
         schema: Arc::new(schema),

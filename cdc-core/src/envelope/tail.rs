@@ -89,27 +89,41 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    /// The last digits of a record's position, if the tail is that of the last record but for these, twice.
+    #[inline(always)]
+    pub(super) fn digits(&self, ending: &Ending<'_>) -> Option<[u8; LAST]> {
+        // Incremental snapshots have null in the second place.
+        let same = ending.has(self.of.as_ref()) && self.own[0].len() == self.own[1].len();
+        same.then(|| last_digits(ending.context.lsn, self.lsn)).flatten()
+    }
+
+    /// The tail of the last record, with other digits of the position.
+    #[inline(always)]
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where the digits of the position end in the text.
+    #[inline(always)]
+    pub(super) fn own(&self) -> [usize; 2] {
+        [self.own[0].end, self.own[1].end]
+    }
+
     /// Appends the tail of a record without a transaction block.
-    #[inline]
     pub(super) fn write(&mut self, ending: &Ending<'_>, out: &mut Batch) {
         let lsn = ending.context.lsn;
-        if ending.has(self.of.as_ref()) {
-            // As all rows of a snapshot have it.
-            if lsn == self.lsn {
-                return out.bytes(&self.text);
-            }
-            // Incremental snapshots have null in the second place.
-            if let Some(digits) = last_digits(lsn, self.lsn)
-                && self.own[0].len() == self.own[1].len()
-            {
-                let place = out.append(&self.text);
-                put_last(digits, place.get_mut(..self.own[0].end));
-                return put_last(digits, place.get_mut(..self.own[1].end));
-            }
+        if let Some(digits) = self.digits(ending) {
+            let [first, second] = self.own();
+            let place = out.append(&self.text);
+            put_last(digits, place.get_mut(..first));
+            return put_last(digits, place.get_mut(..second));
         }
-        self.text.clear();
-        self.own = ending.render(&mut self.text);
-        (self.of, self.lsn) = (ending.facts(), lsn);
+        // As all rows of a snapshot have it.
+        if !(ending.has(self.of.as_ref()) && lsn == self.lsn) {
+            self.text.clear();
+            self.own = ending.render(&mut self.text);
+            (self.of, self.lsn) = (ending.facts(), lsn);
+        }
         out.bytes(&self.text);
     }
 }

@@ -19,6 +19,10 @@ pub(crate) fn append_i64<O: Append>(out: &mut O, v: i64) {
         return out.bytes(itoa::Buffer::new().format(v).as_bytes());
     };
     let digits = u64::from_le_bytes(eight_digits(v));
+    // Days since 1970 have so many. What comes next need not wait for the digits where their number does not follow from them.
+    if (10_000..100_000).contains(&v) {
+        return out.head(&(digits >> 24).to_le_bytes(), 5);
+    }
     // The first ones are the lowest bytes. Of zero one is left.
     let zeros = (digits & VALUES | 1 << 56).trailing_zeros() & !7;
     out.head(&(digits >> zeros).to_le_bytes(), 8 - zeros as usize / 8);

@@ -1,7 +1,7 @@
 //! Strings: `"`, `\`, the control characters below U+0020 and every character outside the basic multilingual plane (as an
 //! upper-case surrogate pair) are escaped; all else is copied.
 
-use wide::u8x16;
+use wide::i8x16;
 
 use crate::append::{Append, Few};
 use crate::block::{BLOCK, Text, block_at};
@@ -38,22 +38,15 @@ pub(crate) fn write_text<O: Append>(out: &mut O, text: Text<'_>) {
 #[inline(always)]
 fn write_long<O: Append>(out: &mut O, text: Text<'_>) {
     let (blocks, rest) = text.as_bytes().as_chunks();
-    let mut plain = 0;
-    for block in blocks {
-        if special(block) != 0 {
-            break;
-        }
-        out.head(block, BLOCK);
-        plain += BLOCK;
-    }
+    let plain = out.blocks(blocks, special);
     // The last bytes are looked at and copied in a whole block, with some of the others a second time.
     if let Some(last) = text.as_bytes().last_chunk()
-        && plain + rest.len() == text.len()
+        && plain == blocks.len()
         && special(last) == 0
     {
         return out.last(last, rest.len());
     }
-    let rest = text.from(plain);
+    let rest = text.from(plain * BLOCK);
     out.apart(|out| write_inside(out, rest.bytes(), rest.len()));
 }
 
@@ -71,41 +64,41 @@ fn write_inside<O: Append>(out: &mut O, bytes: &[u8], len: usize) {
 }
 
 #[inline(always)]
-fn write_escaping<O: Append>(out: &mut O, text: Text<'_>) {
-    let mut at = 0;
-    while at < text.len() {
-        let spare;
-        let block = block_at!(text, at, spare);
-        let left = BLOCK.min(text.len() - at);
-        let plain = (special(block) | 1 << left).trailing_zeros() as usize;
-        out.head(block, plain);
-        at += plain;
-        if plain == left {
-            continue;
-        }
-        match block.get(plain) {
-            Some(special @ (b'"' | b'\\')) => {
-                out.head(&[b'\\', *special], 2);
-                at += 1;
-            }
-            _ => {
-                let (escape, taken) = escape_rarer(text.as_bytes().get(at..).unwrap_or_default());
-                escape.append(out);
-                at += taken;
+fn write_escaping<O: Append>(out: &mut O, mut text: Text<'_>) {
+    loop {
+        let (blocks, rest) = text.as_bytes().as_chunks();
+        let mut at = 0;
+        for block in blocks {
+            let done = out.with_backslashes(block, BLOCK, special(block));
+            at += done;
+            if done < BLOCK {
+                break;
             }
         }
+        if at + rest.len() == text.len() {
+            let spare;
+            let block = block_at!(text, at, spare);
+            let flags = special(block) & !(u32::MAX << rest.len());
+            at += out.with_backslashes(block, rest.len(), flags);
+        }
+        if at == text.len() {
+            return;
+        }
+        let (escape, taken) = escape_rarer(text.as_bytes().get(at..).unwrap_or_default());
+        escape.append(out);
+        text = text.from(at + taken);
     }
 }
 
 /// Flags the bytes of a block that are not copied as they are: a bit for each, the lowest one for the first.
 #[inline(always)]
 fn special(block: &[u8; BLOCK]) -> u32 {
-    let block = u8x16::new(*block);
-    // From 0xf0 on and below 0x20.
-    let moved = block - u8x16::splat(0x20);
-    let outside = moved.simd_eq(moved.max(u8x16::splat(0xd0)));
-    let string = block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\'));
-    (outside | string).to_bitmask()
+    let block = i8x16::new(block.map(u8::cast_signed));
+    // With a bit turned, what is from 0xf0 on, below 0x20 or a quote is what is between -16 and 32: the highest of all once
+    // 95 is added.
+    let moved = (block ^ i8x16::splat(2)) + i8x16::splat(95);
+    let found = moved.simd_gt(i8x16::splat(78)) | block.simd_eq(i8x16::splat(b'\\'.cast_signed()));
+    found.to_bitmask()
 }
 
 const ONES: u64 = u64::MAX / 255;
@@ -187,6 +180,7 @@ mod tests {
 
     use super::super::text;
     use super::*;
+    use crate::append::Line;
 
     #[test]
     fn strings_escape_as_jackson_does() {
@@ -234,6 +228,14 @@ mod tests {
         prop_oneof![bytes(0..12), bytes(0..70)]
     }
 
+    #[test]
+    fn special_bytes_are_flagged() {
+        for byte in 0..=u8::MAX {
+            let is = matches!(byte, ..0x20 | b'"' | b'\\' | 0xf0..);
+            assert_eq!(special(&[byte; BLOCK]), if is { 0xffff } else { 0 }, "{byte:#x}");
+        }
+    }
+
     /// What the bytes are as a JSON string, one by one.
     fn plainly(s: &[u8]) -> Vec<u8> {
         let (mut out, mut rest) = (vec![b'"'], s);
@@ -264,8 +266,12 @@ mod tests {
         fn strings_are_their_bytes_escaped(s in bytes(), behind in bytes()) {
             let data = [s.as_slice(), &behind].concat();
             for text in [Text::new(&s), Text::first(s.len(), &data).unwrap()] {
-                let mut out = Vec::new();
+                let (mut out, mut room) = (Vec::new(), vec![0; 6 * s.len() + 100]);
+                let mut line = Line::new(&mut room);
                 write_text(&mut out, text);
+                write_text(&mut line, text);
+                let len = line.len();
+                prop_assert_eq!(&room[..len], &out);
                 prop_assert_eq!(out, plainly(&s));
             }
         }

@@ -7,7 +7,7 @@ use super::decimal;
 use super::digits::{copy_integer, integer, unscaled};
 use super::options::DecimalFormat;
 use super::temporal::{DateForm, UtcMicros};
-use crate::append::Append;
+use crate::append::{Append, SHORT, Short};
 use crate::block::Text;
 use crate::convert::AvroMember;
 use crate::json;
@@ -47,30 +47,26 @@ impl Direct {
         }
     }
 
-    /// Appends the JSON token of a value; false, with nothing appended, if it must be written otherwise.
+    /// Writes the JSON token of a value that is short: how many bytes; none if it must be written otherwise, as texts must.
     #[inline(always)]
-    pub(crate) fn write_json<O: Append>(self, text: Text<'_>, out: &mut O) -> bool {
-        match self {
-            Self::Text => json::write_text(out, text),
-            Self::Integer => return copy_integer(text, out),
-            Self::Bool => return codec::write_bool(text, out),
-            Self::Decimal(scale) => match unscaled(text, scale) {
-                Some(value) => decimal::write_word(value, out),
-                None => return false,
-            },
-            Self::Days => match calendar::four_digit_days(text) {
-                Some(days) => json::append_i64(out, days),
-                None => return false,
-            },
-            Self::UtcMicros => {
-                let Some(micros) = UtcMicros::of(text) else {
-                    return false;
-                };
-                micros.append_quoted(out);
+    pub(crate) fn write_short(self, text: Text<'_>, place: &mut [u8; SHORT]) -> Option<usize> {
+        Short::fill(place, |out| match self {
+            Self::Integer => copy_integer(text, out),
+            Self::Bool => codec::write_bool(text, out),
+            Self::Decimal(scale) => {
+                let value = unscaled(text, scale);
+                value.map(|value| decimal::write_word(value, out)).is_some()
             }
-            Self::Not => return false,
-        }
-        true
+            Self::Days => {
+                let days = calendar::four_digit_days(text);
+                days.map(|days| json::append_i64(out, days)).is_some()
+            }
+            Self::UtcMicros => {
+                let micros = UtcMicros::of(text);
+                micros.map(|micros| micros.append_quoted(out)).is_some()
+            }
+            Self::Text | Self::Not => false,
+        })
     }
 
     /// Appends the Avro of a value; false, with something of it appended where it is no UTF-8, if it must be written otherwise.

@@ -404,22 +404,32 @@ fn an_incremental_row_has_no_position() {
     }
 }
 
+/// Texts of any length, many of whose bytes are escaped in some.
+fn texts() -> impl Strategy<Value = Vec<Option<String>>> {
+    let text = prop_oneof![".*", "[\u{1}\"\\\\ é😀a]{0,40}", "[\u{1}\"a]{2000,3000}"];
+    proptest::collection::vec(proptest::option::of(text), 4)
+}
+
 proptest! {
     /// Whatever the texts: the value is JSON, its members are in the order of the specification, the texts come back.
     #[test]
-    fn values_parse_and_keep_their_order(texts in proptest::collection::vec(proptest::option::of(".*"), 4), schemas: bool) {
+    fn values_parse_and_keep_their_order(texts in texts(), schemas: bool, updated: bool) {
         let columns = [ID, ("a", TEXT, -1, ""), ("ü \"b\"", TEXT, -1, ""), ("c", TEXT, -1, ""), ("d", TEXT, -1, "")];
         let texts: Vec<Option<String>> = texts.into_iter().map(|t| t.map(|t| t.replace('~', "-"))).collect();
         let cells = [Some("7"), texts[0].as_deref(), texts[1].as_deref(), texts[2].as_deref(), texts[3].as_deref()];
         let new = row(cells);
         let mut e = encoder(|f| (f.key_schemas, f.value_schemas) = (schemas, schemas));
-        let got = records(&mut e, &table("s", "t", &columns, &[0]), RowOp::Insert(new.view()));
+        let op = if updated { full(&new, &new) } else { RowOp::Insert(new.view()) };
+        let got = records(&mut e, &table("s", "t", &columns, &[0]), op);
         let value = if schemas { &got[0].1["payload"] } else { &got[0].1 };
         let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         prop_assert_eq!(members, ["before", "after", "source", "transaction", "op", "ts_ms", "ts_us", "ts_ns"]);
         let after = value["after"].as_object().unwrap();
         let names: Vec<&str> = after.keys().map(String::as_str).collect();
         prop_assert_eq!(names, ["id", "a", "ü \"b\"", "c", "d"]);
+        if updated {
+            prop_assert_eq!(&value["before"], &value["after"]);
+        }
         for (text, (_, json)) in texts.iter().zip(after.iter().skip(1)) {
             prop_assert_eq!(json.as_str(), text.as_deref());
         }
