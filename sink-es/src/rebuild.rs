@@ -1,5 +1,7 @@
 //! An index beside another one: made, compared, and put in its place.
 
+mod fitness;
+
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::time::Duration;
@@ -12,13 +14,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::backoff::Pauses;
-use crate::bulk::Op;
 use crate::client::{Answer, Client};
-use crate::config::{IdFrom, IndexConfig, Versions};
+use crate::config::IndexConfig;
 use crate::delivery::refused;
 use crate::hits::{Hit, Page};
 use crate::prepare::segment;
-use crate::route::{Route, route_of};
+use crate::route::route_of;
 
 /// Requests that change and compare whole indexes.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ const MOST: usize = 1 << 20;
 const PATIENCE: u32 = 16;
 /// How often, and how far apart, indexes are read again that differ in more: one of them may be behind.
 const SCANS: (usize, Duration) = (5, Duration::from_secs(3));
-/// Single documents are looked at again until so many looks have brought nothing: changes reach the indexes at different times.
+/// Single documents are looked at again until so many looks have brought nothing, and how far apart if nothing tells more.
 const SETTLING: (usize, Duration) = (20, Duration::from_millis(500));
 
 /// A document that the two indexes may differ in.
@@ -149,7 +150,7 @@ impl Rebuild {
         from: FilledFrom,
     ) -> Result<(String, String), Error> {
         let route = route_of(config, topic)?;
-        check(config, &route, from)?;
+        fitness::check(config, &route, from)?;
         let alias = route.index.clone();
         let answer = self
             .send(Method::GET, &format!("_alias/{}", segment(&alias)), None)
@@ -170,11 +171,18 @@ impl Rebuild {
     }
 
     /// Compares all documents of two indexes: `_id`s and, as far as wanted, versions and content. Documents that differ are
-    /// looked at again for some seconds, since changes go on.
+    /// looked at again, since changes go on and reach the indexes at different times. `passed` returns once the writers of
+    /// both have come past everything that is there now; false, if that cannot be told: some seconds must do then.
     ///
     /// # Errors
-    /// When the cluster does not answer or refuses.
-    pub async fn compare(&self, old: &str, new: &str, what: Compared) -> Result<Difference, Error> {
+    /// When the cluster does not answer or refuses; what `passed` reports.
+    pub async fn compare(
+        &self,
+        old: &str,
+        new: &str,
+        what: Compared,
+        passed: impl AsyncFn() -> Result<bool, Error>,
+    ) -> Result<Difference, Error> {
         let (mut scans, mut pauses, mut left) = (1, Pauses::new(self.backoff), PATIENCE);
         loop {
             let (difference, open) = match self.compare_once(old, new, what).await {
@@ -188,13 +196,17 @@ impl Rebuild {
                 compared => compared?,
             };
             if !open.is_full() {
-                return self.settle(old, new, what, difference, open.named).await;
+                return self
+                    .settle(old, new, what, (difference, open.named), passed)
+                    .await;
             }
             if scans == SCANS.0 {
                 return Ok(difference);
             }
             scans += 1;
-            tokio::time::sleep(SCANS.1).await;
+            if !passed().await? {
+                tokio::time::sleep(SCANS.1).await;
+            }
         }
     }
 
@@ -257,39 +269,47 @@ impl Rebuild {
         Ok((difference, open))
     }
 
-    /// Looks at single documents until they are the same, or nothing changes any more.
+    /// Looks at single documents until they are the same, or differ though nothing can be under way to either index any more.
     async fn settle(
         &self,
         old: &str,
         new: &str,
         what: Compared,
-        mut difference: Difference,
-        mut open: Vec<Open>,
+        (mut difference, mut open): (Difference, Vec<Open>),
+        passed: impl AsyncFn() -> Result<bool, Error>,
     ) -> Result<Difference, Error> {
-        let mut fruitless = 0;
-        while !open.is_empty() && fruitless < SETTLING.0 {
-            let mut still = Vec::new();
-            let mut counted = Difference {
-                documents: difference.documents,
-                ..Difference::default()
-            };
-            let before = open.len();
+        let (mut rounds, mut certain, mut before) = (0, false, Vec::new());
+        while !open.is_empty() {
+            let (mut still, mut states) = (Vec::new(), Vec::new());
+            let documents = difference.documents;
+            let (mut counted, known) = (
+                Difference {
+                    documents,
+                    ..Difference::default()
+                },
+                open.len(),
+            );
             for one in open {
-                let (old, new) = (
-                    self.document(old, &one, what).await?,
-                    self.document(new, &one, what).await?,
-                );
-                match (old, new) {
+                let old = self.document(old, &one, what).await?;
+                let new = self.document(new, &one, what).await?;
+                match (&old, &new) {
                     (a, b) if a == b => continue,
                     (Some(_), None) => counted.missing += 1,
                     (None, Some(_)) => counted.extra += 1,
                     _ => counted.changed += 1,
                 }
                 still.push(one);
+                states.push(self.hasher.hash_one((old, new)));
             }
             (difference, open) = (counted, still);
-            fruitless = if open.len() < before { 0 } else { fruitless + 1 };
-            if !open.is_empty() {
+            rounds = if open.len() < known { 0 } else { rounds + 1 };
+            // What was seen so before both writers came past it, and is so still, will stay so.
+            if open.is_empty() || (certain && states == before) || rounds >= SETTLING.0 {
+                break;
+            }
+            let hot = certain;
+            (certain, before) = (passed().await?, states);
+            if hot || !certain {
                 tokio::time::sleep(SETTLING.1).await;
             }
         }
@@ -431,43 +451,6 @@ impl Rebuild {
 /// How many documents of so many bytes make up a page.
 fn page_for(bytes: usize) -> usize {
     (PAGE_BYTES / bytes.max(1)).clamp(1, PAGE)
-}
-
-/// Refuses documents that two writers cannot bring to the same state, and those that another source would give other `_id`s.
-fn check(config: &IndexConfig, route: &Route, from: FilledFrom) -> Result<(), Error> {
-    let refuse = |why: &str, hint: &'static str| {
-        let text = format!(
-            "the index of topic {} cannot be built anew: {why}",
-            route.topic.name
-        );
-        Err(Error::new(ErrorKind::Config, text).with_hint(hint))
-    };
-    if config.streams() {
-        return refuse(
-            "it is a data stream",
-            "data streams only grow, and take no other index in their place",
-        );
-    }
-    let coordinates = route.id_from == IdFrom::Coordinates;
-    if route.put == Op::Update || (config.versions == Versions::None && !coordinates) {
-        return refuse(
-            "its documents have no versions, so that what is written to it from two sides ends in no certain order",
-            "set index.write to insert and index.versions to external_from_wal",
-        );
-    }
-    if route.id_from == IdFrom::Auto {
-        return refuse(
-            "the server chooses its `_id`s, so that nothing tells which documents are the same",
-            "set index.id_from to key",
-        );
-    }
-    if from == FilledFrom::Table && (coordinates || config.versions == Versions::KafkaOffset) {
-        return refuse(
-            "its `_id`s or versions are those of Kafka's records, which the table does not tell",
-            "fill it from the topic: --topic without --table",
-        );
-    }
-    Ok(())
 }
 
 fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {

@@ -61,7 +61,7 @@ enum End {
 }
 
 impl Filling {
-    /// Writes to the new index until `stop`.
+    /// Writes to the new index until `stop`, and then to the ends of the transactions begun.
     ///
     /// # Errors
     /// What does not mend by itself.
@@ -133,8 +133,9 @@ impl FromTopic {
             group_id: Some(group.clone()),
             ..SourceConfig::new(vec![topic.to_owned()])
         };
+        let watch = GroupWatch::new(kafka, &topics, &group)?;
         Ok(Self {
-            watch: GroupWatch::new(kafka, &topics, &group)?,
+            watch: watch.clone(),
             relay: Relay {
                 name: config.name.clone(),
                 kafka: kafka.clone(),
@@ -144,6 +145,7 @@ impl FromTopic {
                 reshape: config.before_index(),
                 status: Arc::default(),
                 fence: Fence::default(),
+                whole_transactions: Some(watch),
             },
         })
     }
@@ -227,6 +229,7 @@ impl FromTable {
         options.publication.mode = PublicationMode::Disabled;
         options.snapshot = SnapshotMode::Initial;
         options.snapshot_version = Some(OLDEST);
+        options.whole_transactions = true;
         options.heartbeat = None;
         let capture = Capture::new(&Filters {
             schemas: c.schemas.clone(),
@@ -295,7 +298,7 @@ fn overrides(all: &BTreeMap<String, String>, names: &[String]) -> BTreeMap<Strin
 }
 
 /// Where the log ends that decoding can reach: what is not flushed, or not replayed on a standby, no pipeline has seen either.
-async fn end_of_log(connect: &ConnectOptions) -> Result<Lsn, Error> {
+pub(super) async fn end_of_log(connect: &ConnectOptions) -> Result<Lsn, Error> {
     let mut sql = Session::connect(connect, Purpose::Sql, "pgcdc index rebuild").await?;
     let ask = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() \
                ELSE pg_catalog.pg_current_wal_flush_lsn() END";

@@ -5,3 +5,4 @@ pub mod plan;
 pub mod rebuild;
 pub mod reset;
 pub(crate) mod tables;
+mod writer;

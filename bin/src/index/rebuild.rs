@@ -5,6 +5,7 @@
 //! has come, or comes, to the new one by the filling, which goes on until it has passed the moment of the switch.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cdc_core::{Error, ErrorKind};
@@ -12,7 +13,9 @@ use sink_es::{Compared, FilledFrom, IndexConfig, Rebuild};
 use tokio_util::sync::CancellationToken;
 
 use super::filling::{Filling, FromTable, FromTopic, Tables};
+use super::writer::Writer;
 use crate::config::Validated;
+use crate::run::unique;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -82,7 +85,8 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
     let filling = match &tables {
         Some(tables) => Filling::Table(Box::new(FromTable::new(config, tables, beside(index, &new))?)),
         None => {
-            let group = format!("pgcdc-{}-rebuild-{new}", config.name);
+            // What a run leaves to the pipeline it has read as well: another one must not go on from there.
+            let group = unique(&format!("pgcdc-{}-rebuild-{new}", config.name));
             Filling::Topic(Box::new(FromTopic::new(
                 config,
                 topic,
@@ -98,6 +102,8 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
         content: order.content,
     };
     let names = Names { alias, old, new };
+    let writer = Writer::of(config, topic, from)?;
+    let switched = AtomicBool::new(false);
     let (filling, stop) = (Arc::new(filling), CancellationToken::new());
     let mut filled = {
         let (filling, stop) = (Arc::clone(&filling), stop.clone());
@@ -109,25 +115,43 @@ pub async fn run(config: &Validated, order: &Order) -> Result<(), Error> {
             let early = || Error::new(ErrorKind::SinkRejected, "the filling of the new index ended by itself");
             return Err(ended.map_err(|e| early().with_source(e))?.err().unwrap_or_else(early));
         }
-        done = finish(&admin, &filling, order, what, &names) => done,
+        done = finish(&admin, (&filling, &writer), order, what, &names, &switched) => done,
     };
     stop.cancel();
-    let filled = filled
-        .await
-        .map_err(|e| refused("the filling of the new index was interrupted").with_source(e))?;
+    if done.is_err() && !switched.load(Ordering::Relaxed) {
+        // Nobody else writes to the new index.
+        filled.abort();
+        return done;
+    }
+    // It goes on to the ends of the transactions that it has begun: the pipeline has written them, too.
+    let unfinished = || {
+        let text = "the filling of the new index has not come to an end: some of its documents may be of an older state";
+        Error::new(ErrorKind::SinkUnavailable, text)
+            .with_hint("rebuild it again; see to what slows the cluster down, or raise --patience")
+    };
+    let filled = match tokio::time::timeout(order.patience, &mut filled).await {
+        Ok(Ok(filled)) => filled.map_err(|e| unfinished().with_source(e)),
+        Ok(Err(panic)) => Err(unfinished().with_source(panic)),
+        Err(_) => Err(unfinished()),
+    };
     done.and(filled)
 }
 
 /// Waits, compares, switches, waits again.
 async fn finish(
     admin: &Rebuild,
-    filling: &Filling,
+    (filling, writer): (&Filling, &Writer),
     order: &Order,
     what: Compared,
     Names { alias, old, new }: &Names,
+    switched: &AtomicBool,
 ) -> Result<(), Error> {
     filling.catch_up(order.patience).await?;
-    let difference = admin.compare(old, new, what).await?;
+    let passed = async || {
+        filling.catch_up(order.patience).await?;
+        Ok(writer.has_passed().await)
+    };
+    let difference = admin.compare(old, new, what, passed).await?;
     let compared = match (what.versions, what.content) {
         (true, true) => "_id, version and content",
         (true, false) => "_id and version",
@@ -151,6 +175,8 @@ async fn finish(
         println!("{new} is ready; the alias {alias} still names {old}");
         return Ok(());
     }
+    // Before it is asked for: it may be done although no answer comes.
+    switched.store(true, Ordering::Relaxed);
     admin.switch(alias, old, new).await?;
     println!("{alias} now names {new}; {old} is kept");
     // What the pipeline wrote to the old index until now lies before this end.

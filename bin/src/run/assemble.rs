@@ -89,6 +89,7 @@ pub fn source_options(source: &Source, connect: ConnectOptions) -> SourceOptions
             config::SnapshotMode::WhenNeeded => SnapshotMode::WhenNeeded,
         },
         snapshot_version: None,
+        whole_transactions: false,
         stream_in_progress: c.streaming.in_progress,
         spool_memory: c.streaming.memory.as_u64(),
         spool_dir: c.streaming.spill_dir.clone(),

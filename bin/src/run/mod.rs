@@ -1,6 +1,7 @@
 //! Runs what a configuration describes: the source stage, the index stage, the HTTP endpoints, until a signal.
 
 pub mod assemble;
+pub mod boundary;
 pub mod fence;
 pub mod http;
 pub mod log;
@@ -90,6 +91,7 @@ fn relay_of(config: &Validated, fence: &fence::Fence) -> Option<relay::Relay> {
         reshape: config.before_index(),
         status: Arc::default(),
         fence: fence.clone(),
+        whole_transactions: None,
     })
 }
 

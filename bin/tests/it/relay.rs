@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cdc_core::envelope::Reshape;
 use cdc_kafka::{GroupWatch, KafkaConfig, SourceConfig};
+use pgcdc::run::fence::Fence;
+use pgcdc::run::relay::Relay;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::bench::Bench;
 use crate::search;
@@ -107,6 +111,63 @@ fn a_stop_while_the_index_takes_nothing_is_clean_and_keeps_what_was_indexed() {
     assert_eq!(open, [], "the first record is committed\n{}", bench.log());
     let all = runtime.block_on(async { watch.open(vec![(topic.clone(), 0, 2)]).await.unwrap() });
     assert_eq!(all.len(), 1, "the second is not");
+}
+
+#[test]
+fn a_stop_waits_for_the_end_of_a_transaction_where_others_write_too() {
+    const ROWS: usize = 3000;
+    let topic = search::unique("relay-whole");
+    let kafka: KafkaConfig = serde_json::from_value(json!({ "bootstrap_servers": search::kafka() })).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let row = |id: usize, commit: u64| {
+        let source = json!({ "name": "s", "sequence": format!("[\"{commit}\",\"{id}\"]"), "lsn": id });
+        let value = json!({ "op": "c", "after": { "id": id }, "source": source });
+        (format!("{{\"id\":{id}}}"), value)
+    };
+    let rows: Vec<_> = (1..=ROWS).map(|id| row(id, 800)).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()))
+        .collect();
+    produce(&runtime, &kafka, &topic, &rows);
+    let topics = SourceConfig {
+        batch_bytes: 1,
+        ..SourceConfig::new(vec![topic.clone()])
+    };
+    let relay = |index: &str| Relay {
+        name: topic.clone(),
+        kafka: kafka.clone(),
+        topics: topics.clone(),
+        group: index.to_owned(),
+        index: serde_json::from_value(json!({ "urls": [search::url()], "name": index })).unwrap(),
+        reshape: Reshape::default(),
+        status: Arc::default(),
+        fence: Fence::default(),
+        whole_transactions: Some(GroupWatch::new(&kafka, &topics, index).unwrap()),
+    };
+    let indexed = || {
+        let index = search::unique("relay-whole-index");
+        let (relay, stop) = (relay(&index), CancellationToken::new());
+        runtime.block_on(async {
+            let stops = async {
+                while relay.status.describe()["records"] == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                stop.cancel();
+            };
+            let (ended, ()) = tokio::join!(relay.run(stop.clone()), stops);
+            ended.unwrap();
+        });
+        let documents = search::documents(&index).len();
+        search::call("DELETE", &index, None);
+        documents
+    };
+    // The end of the topic, at which nobody can be further.
+    assert_eq!(indexed(), ROWS);
+    // The beginning of another transaction, which is left to the others.
+    let (key, value) = row(ROWS + 1, 808);
+    produce(&runtime, &kafka, &topic, &[(&key, value)]);
+    assert_eq!(indexed(), ROWS);
 }
 
 #[test]

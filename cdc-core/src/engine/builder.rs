@@ -258,13 +258,16 @@ impl Pipeline {
     /// A failure that waiting does not mend, or one at the stop itself.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), Error> {
         let (mut wait, mut failures) = (self.retry.first, 0u32);
+        // Where rows were left in the middle of a transaction that must not be left so.
+        let mut unfinished = None;
         loop {
             let (began, confirmed) = (Instant::now(), self.status.confirmed_lsn());
             let result = Box::pin(self.attempt(&stop)).await;
             let error = match result {
                 Ok(()) => {
+                    let streamed = self.status.phase() == Phase::Streaming;
                     self.status.set_phase(Phase::Stopped);
-                    return Ok(());
+                    return unfinished.filter(|_| !streamed).map_or(Ok(()), Err);
                 }
                 Err(error) => error,
             };
@@ -285,10 +288,11 @@ impl Pipeline {
             self.meters.restarts.increment(1);
             self.status.set_phase(Phase::Waiting);
             tracing::warn!(error = %error.chain(), advice = error.advice(), wait_ms = wait.as_millis(), "pipeline failed, starting again");
+            unfinished = self.source.whole_transactions.then_some(error);
             tokio::select! {
                 () = stop.cancelled() => {
                     self.status.set_phase(Phase::Stopped);
-                    return Ok(());
+                    return unfinished.map_or(Ok(()), Err);
                 }
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(self.retry.longest),
             }
@@ -394,6 +398,7 @@ impl Pipeline {
             meters: &self.meters,
             clock: self.clock,
             stop,
+            whole_transactions: self.source.whole_transactions,
         };
         let offsets = tokio::select! {
             biased;

@@ -88,6 +88,9 @@ pub struct SourceOptions {
     /// Version that rows of the snapshot have for last-writer-wins sinks, where it must not be the snapshot's position:
     /// another pipeline writes the same rows, and every change it brings must win.
     pub snapshot_version: Option<Lsn>,
+    /// Whether a stop waits for the end of the transaction whose rows are being written: for a sink that others write to as
+    /// well. Otherwise what is left of it comes again at the next start.
+    pub whole_transactions: bool,
     /// Whether the server streams transactions in progress (14 and later).
     pub stream_in_progress: bool,
     /// Bytes of such transactions kept in memory before they go to a file.
@@ -127,6 +130,7 @@ impl SourceOptions {
             },
             snapshot: SnapshotMode::Initial,
             snapshot_version: None,
+            whole_transactions: false,
             stream_in_progress: true,
             spool_memory: Self::SPOOL_MEMORY,
             spool_dir: None,

@@ -58,6 +58,8 @@ pub(crate) struct StreamLoop<'a> {
     pub(crate) meters: &'a Meters,
     pub(crate) clock: Clock,
     pub(crate) stop: &'a CancellationToken,
+    /// See [`SourceOptions::whole_transactions`](super::SourceOptions::whole_transactions).
+    pub(crate) whole_transactions: bool,
 }
 
 /// What a wait ended with.
@@ -142,7 +144,7 @@ impl Running<'_> {
                 };
                 self.io.pulse().with_feedback(&mut self.io.stream, breath).await?;
                 self.io.status.alive((self.io.clock)() / 1_000_000);
-                if self.io.stop.is_cancelled() {
+                if self.stops() {
                     return Ok(());
                 }
                 step
@@ -161,6 +163,10 @@ impl Running<'_> {
                     }
                 }
             };
+            // Others may follow at once, without end.
+            if self.io.whole_transactions && self.stops() {
+                return Ok(());
+            }
             match step {
                 Step::Continue => {}
                 Step::Define(relation) => self.define(&relation).await?,
@@ -171,12 +177,18 @@ impl Running<'_> {
                 self.send().await?;
                 self.settle()?;
                 // A stop must not wait for the end of a huge transaction; what is left of it comes again.
-                if self.io.stop.is_cancelled() {
+                if self.stops() {
                     return Ok(());
                 }
                 self.io.translator.set_now((self.io.clock)());
             }
         }
+    }
+
+    /// Whether this is where to stop.
+    fn stops(&self) -> bool {
+        let may = !self.io.whole_transactions || self.io.translator.is_between_transactions();
+        may && self.io.stop.is_cancelled()
     }
 
     /// Compiles the plan of a relation that the stream has just described.
@@ -332,6 +344,7 @@ impl Running<'_> {
                 None => std::future::pending().await,
             }
         };
+        let may_stop = !self.io.whole_transactions || self.io.translator.is_between_transactions();
         let waits_for_barrier = self.barrier > self.io.translator.checkpoint().resume_lsn;
         let StreamLoop {
             stream,
@@ -343,7 +356,7 @@ impl Running<'_> {
         tokio::select! {
             biased;
             // 1. A stop must not wait behind a busy stream.
-            () = stop.cancelled() => Ok(Event::Stop),
+            () = stop.cancelled(), if may_stop => Ok(Event::Stop),
             // 2. Acknowledgements free WAL and memory; cheap, and at most one a batch.
             changed = self.durable.changed() => match changed {
                 Ok(()) => Ok(Event::Settled),

@@ -147,6 +147,7 @@ impl Pen<'_> {
         // Strings grow by what is escaped, and some are in the key, too.
         let texts = old.row().bytes_len() + new.row().bytes_len();
         let room = script.room + texts.min(TEXT) * 3 + text.len();
+        let rest = script.room + texts.min(TEXT) + text.len();
         let mut spans = [const { 0..0 }; ROWS];
         let mut begin = out.bytes_len();
         let mut line = Line::new(out.room(room));
@@ -161,15 +162,15 @@ impl Pen<'_> {
                 let len = line.len();
                 let (done, len) = run(steps, image.row(), line.room(), len);
                 line.set_len(len);
-                let Some((step, rest)) = steps.get(done..).and_then(<[_]>::split_first) else {
+                let Some((step, others)) = steps.get(done..).and_then(<[_]>::split_first) else {
                     break;
                 };
                 let row = RowImage::new(image, self.table, self.failures);
                 out.fill(len);
                 step.write(row, self.scratch, out)?;
                 begin = out.bytes_len();
-                line = Line::new(out.room(room));
-                steps = rest;
+                line = Line::new(out.room(rest));
+                steps = others;
             }
             span.end = begin + line.len() + row.rest;
         }

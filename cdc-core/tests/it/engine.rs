@@ -172,6 +172,31 @@ async fn a_stop_does_not_wait_for_the_end_of_a_huge_transaction() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_the_end_of_a_transaction_where_it_is_to_be_whole() {
+    let server = server::main();
+    for (name, in_progress) in [("engine_whole", false), ("engine_whole_streamed", true)] {
+        let mut s = prepare(&server, name).await;
+        big_transaction(&mut s, name).await;
+        s.query("INSERT INTO public.t VALUES (0, 'of another transaction')")
+            .await
+            .unwrap();
+        let mut source = source(&server, name);
+        (source.whole_transactions, source.stream_in_progress) = (true, in_progress);
+        let (rows, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
+        let (seen, done) = (Arc::clone(&rows), stop.clone());
+        let run = pipeline(source, &MemoryStore::default(), move |batch| {
+            seen.fetch_add(batch.len() as u64, Ordering::Relaxed);
+            done.cancel();
+            Ok(())
+        });
+        let run = tokio::time::timeout(Duration::from_secs(60), run.run(stop));
+        run.await.unwrap().unwrap();
+        assert_eq!(rows.load(Ordering::Relaxed), BIG, "{name}");
+        clean(&server, name, s).await;
+    }
+}
+
+#[tokio::test]
 async fn slots_that_cannot_be_used_are_refused_with_the_reason() {
     let (server, name) = (server::main(), "engine_slots");
     let mut s = prepare(&server, name).await;

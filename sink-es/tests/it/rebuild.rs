@@ -1,5 +1,9 @@
 //! An index beside another one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cdc_core::Error;
 use reqwest::Method;
 use serde_json::json;
 use sink_es::{Compared, Difference, FilledFrom, Rebuild, plan};
@@ -19,6 +23,11 @@ const CONTENT: Compared = Compared {
     versions: false,
     content: true,
 };
+
+/// Where the writers are.
+async fn nobody_tells() -> Result<bool, Error> {
+    Ok(false)
+}
 
 #[tokio::test]
 async fn two_indexes_are_compared_and_the_alias_is_switched() {
@@ -41,7 +50,10 @@ async fn two_indexes_are_compared_and_the_alias_is_switched() {
         rebuild.target(&config, "t", FilledFrom::Table).await.unwrap(),
         (alias.clone(), old.topic.clone())
     );
-    let same = rebuild.compare(&old.topic, &new.topic, ALL).await.unwrap();
+    let same = rebuild
+        .compare(&old.topic, &new.topic, ALL, nobody_tells)
+        .await
+        .unwrap();
     assert_eq!(
         same,
         Difference {
@@ -70,11 +82,17 @@ async fn two_indexes_are_compared_and_the_alias_is_switched() {
             new.call(Method::PUT, &path, Some(json!({ "id": 2 }))).await;
         })
     };
-    let ids = rebuild.compare(&old.topic, &new.topic, VERSIONS).await.unwrap();
+    let ids = rebuild
+        .compare(&old.topic, &new.topic, VERSIONS, nobody_tells)
+        .await
+        .unwrap();
     later.await.unwrap();
     assert_eq!((ids.missing, ids.extra), (0, 0), "{ids:?}");
     // Versions alone do not tell: the version is the same, the content is not.
-    let content = rebuild.compare(&old.topic, &new.topic, CONTENT).await.unwrap();
+    let content = rebuild
+        .compare(&old.topic, &new.topic, CONTENT, nobody_tells)
+        .await
+        .unwrap();
     assert_eq!((content.missing, content.extra, content.changed), (0, 0, 1));
     rebuild.switch(&alias, &old.topic, &new.topic).await.unwrap();
     assert_eq!(
@@ -187,11 +205,51 @@ async fn documents_that_live_by_their_routing_are_compared_where_they_live() {
         200
     );
     let rebuild = Rebuild::new(&old.config(&json!({}))).unwrap();
-    let found = rebuild.compare(&old.topic, &new.topic, CONTENT).await.unwrap();
+    let found = rebuild
+        .compare(&old.topic, &new.topic, CONTENT, nobody_tells)
+        .await
+        .unwrap();
     assert_eq!(
         (found.documents, found.missing, found.extra, found.changed),
         (20, 1, 0, 1)
     );
+    old.remove().await;
+    new.remove().await;
+}
+
+#[tokio::test]
+async fn documents_differ_once_both_writers_have_come_past_them() {
+    let (old, new) = (Node::new("old-late"), Node::new("new-late"));
+    for (node, ids) in [(&old, 1..=3), (&new, 1..=2)] {
+        let mut e = Events::new(&node.topic);
+        for id in ids {
+            e.put(8 * id, id, &json!({ "id": id }));
+        }
+        index(&node.config(&json!({})), [e.take()]).await.unwrap();
+    }
+    let rebuild = Rebuild::new(&old.config(&json!({}))).unwrap();
+    // What is late by more than any time that one would wait for it.
+    let put = async || {
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        let path = format!("{}/_doc/3?version=3&version_type=external_gte", new.topic);
+        new.call(Method::PUT, &path, Some(json!({ "id": 3 }))).await;
+        Ok(true)
+    };
+    let late = rebuild.compare(&old.topic, &new.topic, ALL, put).await.unwrap();
+    assert!(late.is_none(), "{late:?}");
+    let path = format!("{}/_doc/3?version=4&version_type=external_gte", new.topic);
+    new.call(Method::DELETE, &path, None).await;
+    let asked = AtomicUsize::new(0);
+    let passed = async || {
+        asked.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    };
+    let lost = rebuild
+        .compare(&old.topic, &new.topic, ALL, passed)
+        .await
+        .unwrap();
+    assert_eq!((lost.missing, lost.extra, lost.changed), (1, 0, 0));
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "one pass is enough");
     old.remove().await;
     new.remove().await;
 }
